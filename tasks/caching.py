@@ -1,0 +1,132 @@
+"""Cache versions that follow the code: a task's version is a hash of what can change its result.
+
+That is the source of its module and of every project module that it imports, however far, without comments,
+docstrings and layout; and the pins, in `requirements.lock`, of the third-party packages that these modules import.
+A changed helper re-runs what depends on it; a changed comment re-runs nothing. The method is static: it reads files
+and imports nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from flytekit.core.cache import VersionParameters
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ("tasks", "workflows", "launchplans", "images")
+
+_RUNS_IT_ONLY = frozenset({"tasks.execution", "tasks.local", "tasks.caching", "images"})
+"""Where and how a task runs, not what it gives: resources, images, progress lines, this module."""
+
+_PINNED_AS = {"sklearn": "scikit-learn", "pytorch_lightning": "lightning"}
+"""Import names that differ from the name of their package."""
+
+
+class SourceVersion:
+    """A flytekit cache policy: the version of a task is the hash of its sources and pins."""
+
+    def get_version(self, salt: str, params: VersionParameters) -> str:
+        """Return the version of a task function, as flytekit asks for it at import."""
+        function = inspect.unwrap(params.func)
+        return version_of(function.__module__, salt)
+
+
+def version_of(module: str, salt: str = "") -> str:
+    """Return the version of a module: a hash over its closure of project modules and their pins."""
+    modules = closure(module)
+    third_party = sorted({name for m in modules for name in _read(m)[2]})
+    pins = _pins()
+    parts = [salt, *(f"{m} {_read(m)[0]}" for m in sorted(modules)), *(pins[p] for p in map(_pin_name, third_party) if p in pins)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def closure(module: str) -> frozenset[str]:
+    """Return the project modules that a module imports, directly or not, itself included."""
+    found: set[str] = set()
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        if name in found or name in _RUNS_IT_ONLY or _path(name) is None:
+            continue
+        found.add(name)
+        ahead.extend(_read(name)[1])
+    return frozenset(found)
+
+
+def third_party_imports(module: str) -> frozenset[str]:
+    """Return the top-level names of the third-party packages that one module imports."""
+    return _read(module)[2]
+
+
+def _path(module: str) -> Path | None:
+    base = ROOT.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@lru_cache(maxsize=None)
+def _read(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
+    """Return the hash of a module's code, the project modules and the third-party packages that it imports."""
+    path = _path(module)
+    if path is None:
+        return "", frozenset(), frozenset()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    project: set[str] = set()
+    foreign: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from package import name` may import a module or a symbol of one: both are looked up.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            top = name.split(".")[0]
+            if top in PROJECT:
+                project.update(part for part in _with_parents(name) if _path(part) is not None)
+            elif top not in sys.stdlib_module_names:
+                foreign.add(top)
+    code = ast.dump(_Bare().visit(tree))
+    return hashlib.sha256(code.encode()).hexdigest(), frozenset(project), frozenset(foreign)
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
+
+
+class _Bare(ast.NodeTransformer):
+    """Removes docstrings; `ast.dump` leaves out comments and positions by itself."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            is_text = [isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and isinstance(n.value.value, str) for n in body]
+            node.body = [n for n, text in zip(body, is_text, strict=True) if not text]  # type: ignore[attr-defined]
+        return node
+
+
+@lru_cache(maxsize=1)
+def _pins() -> dict[str, str]:
+    """Return package to pin; empty where the lock is not shipped, as in a pod, whose image is the pin."""
+    lock = ROOT / "requirements.lock"
+    lines = lock.read_text().splitlines() if lock.is_file() else []
+    return {_normal(line.split("==")[0]): line.split(" ")[0] for line in lines if "==" in line}
+
+
+def _pin_name(imported: str) -> str:
+    return _normal(_PINNED_AS.get(imported, imported))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()

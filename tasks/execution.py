@@ -1,0 +1,86 @@
+"""How tasks run: presets of resources, retries, timeouts, images and the cache; and where mutable state lives.
+
+A stage's `task.py` decorates its functions with one of these presets and says nothing of Flyte beyond that.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, ParamSpec, TypeVar
+
+from flytekit import Cache, Resources, task
+from flytekit.deck import DeckField  # noqa: F401  (typing of deck_fields)
+
+import images
+from tasks import local
+from tasks.caching import SourceVersion
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+local.install()
+
+CPU = Resources(cpu="2", mem="8Gi")
+GPU = Resources(cpu="4", mem="16Gi", gpu="1")
+LIGHT = Resources(cpu="1", mem="2Gi")
+
+
+def stage(
+    *,
+    cached: bool = True,
+    resources: Resources = CPU,
+    image: Any = images.CPU,
+    hours: float = 1.0,
+    retries: int = 2,
+    interruptible: bool = False,
+    environment: dict[str, str] | None = None,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a Flyte task of a function.
+
+    Args:
+        cached: Whether equal inputs and unchanged sources give the cached outputs. A task that reads mutable state
+            (the newest day, the champion) is not cached.
+        resources: What its pod asks for, as request and limit.
+        image: The image of its pod.
+        hours: Its pod is ended after this long.
+        retries: Further attempts after a failure that is not the user's.
+        interruptible: Whether it may run on a node that can be taken away.
+        environment: Further variables of its pod.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = f"{function.__module__}.{function.__name__}"
+
+        @functools.wraps(function)
+        def body(*args: P.args, **kwargs: P.kwargs) -> R:
+            with local.measured(name):
+                return function(*args, **kwargs)
+
+        made: Callable[P, R] = task(
+            cache=Cache(policies=SourceVersion(), serialize=True) if cached else False,  # type: ignore[arg-type]
+            requests=resources,
+            limits=resources,
+            container_image=image,
+            timeout=timedelta(hours=hours),
+            retries=retries,
+            interruptible=interruptible,
+            environment={"OMP_WAIT_POLICY": "PASSIVE", **(environment or {})},
+            enable_deck=True,
+            deck_fields=(),
+        )(body)
+        return made
+
+    return decorate
+
+
+def lake_uri() -> str:
+    """Return where the Delta tables live: `EVERGREEN_LAKE` (a path or `s3://`), or below the local home."""
+    return os.environ.get("EVERGREEN_LAKE") or str(local.home() / "lake")
+
+
+def tracking_uri() -> str:
+    """Return where MLflow lives: `MLFLOW_TRACKING_URI`, or a sqlite file below the local home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local.home() / 'mlflow.db'}"

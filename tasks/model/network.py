@@ -1,0 +1,89 @@
+"""The network: TabM with piecewise-linear embeddings, composed from the authors' packages.
+
+Gorishniy et al., "TabM: Advancing tabular deep learning with parameter-efficient ensembling" (ICLR 2025), and "On
+embeddings for numerical features in tabular deep learning" (NeurIPS 2022). Composed by hand rather than by
+`TabM.make`, whose one-hot inputs do not export to ONNX with a dynamic batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import rtdl_num_embeddings
+import tabm
+import torch
+from torch import Tensor, nn
+
+from tasks.artifacts import NetworkConfig
+
+
+class Network(nn.Module):
+    """An ensemble of `k` multilayer perceptrons that share most of their weights.
+
+    Args:
+        config: Sizes.
+        bins: Edges of the bins of each numeric input, for the piecewise-linear embeddings.
+        cardinalities: Number of codes of each categorical input.
+    """
+
+    def __init__(self, config: NetworkConfig, bins: Sequence[Tensor], cardinalities: Sequence[int]) -> None:
+        super().__init__()
+        self.numeric = rtdl_num_embeddings.PiecewiseLinearEmbeddings(
+            list(bins), config.embedding_width, activation=False, version="B"
+        )
+        widths = [min(16, max(2, math.ceil(math.sqrt(n)))) for n in cardinalities]
+        self.categorical = nn.ModuleList(nn.Embedding(n, w) for n, w in zip(cardinalities, widths, strict=True))
+        width = len(bins) * config.embedding_width + sum(widths)
+        self.ensemble = tabm.EnsembleView(k=config.k)
+        self.backbone = tabm.MLPBackboneBatchEnsemble(
+            d_in=width,
+            n_blocks=config.blocks,
+            d_block=config.width,
+            dropout=config.dropout,
+            k=config.k,
+            tabm_init=True,
+            scaling_init="random-signs",
+            start_scaling_init_chunks=None,
+        )
+        self.output = tabm.LinearEnsemble(config.width, 1, k=config.k)
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Return the logits of the members, shape (n, k), for inputs of shape (n, width) and (n, categories)."""
+        parts = [self.numeric(numbers).flatten(1)]
+        parts.extend(embedding(codes[:, i]) for i, embedding in enumerate(self.categorical))
+        logits: Tensor = self.output(self.backbone(self.ensemble(torch.cat(parts, dim=1)))).squeeze(-1)
+        return logits
+
+
+class Probability(nn.Module):
+    """The network with its last step: the mean of the members' probabilities, shape (n,). This is what is exported."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Return the probability of the positive class, shape (n,)."""
+        return torch.sigmoid(self.network(numbers, codes)).mean(dim=1)
+
+
+def fit_bins(numbers: Tensor, count: int) -> list[Tensor]:
+    """Return the quantile bins of each column of training inputs, shape (n, width)."""
+    rows = numbers[torch.linspace(0, len(numbers) - 1, min(len(numbers), 100_000)).long()]
+    # A rare non-zero value may not be in the sample, and a bin needs an edge on either side.
+    edges = rtdl_num_embeddings.compute_bins(torch.cat([rows, numbers.amin(0, keepdim=True), numbers.amax(0, keepdim=True)]), n_bins=count)
+    return [edge.contiguous() for edge in edges]
+
+
+@torch.inference_mode()
+def predict(network: Network, numbers: Tensor, codes: Tensor, rows_at_once: int = 8192) -> Tensor:
+    """Return the probability of the positive class of every row, shape (n,), on the CPU in float32."""
+    network.eval()
+    model = Probability(network)
+    device = next(network.parameters()).device
+    parts = [
+        model(numbers[i : i + rows_at_once].to(device), codes[i : i + rows_at_once].to(device)).float().cpu()
+        for i in range(0, len(numbers), rows_at_once)
+    ]
+    return torch.cat(parts) if parts else torch.empty(0)

@@ -1,0 +1,22 @@
+"""Named slices of the flights, as predicates over the features; and the groups that fairness is asked about."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tasks.usecase.contract import CARRIERS, ORIGINS
+
+_HOURS = {"night and early morning (0-7)": (0, 7), "morning (8-11)": (8, 11), "afternoon (12-16)": (12, 16), "evening (17-23)": (17, 23)}
+
+SMALL_COMMUNITY = pl.col("arrivals_dest_28d_n") < 28
+"""Fewer than one arrival a day from New York in the last four weeks."""
+
+SEGMENTS: dict[str, pl.Expr] = {
+    **{f"origin {code}": pl.col("origin") == code for code in ORIGINS},
+    **{f"carrier {code}": pl.col("carrier") == code for code in CARRIERS},
+    **{name: pl.col("hour").cast(pl.Int32).is_between(*bounds) for name, bounds in _HOURS.items()},
+    "small communities": SMALL_COMMUNITY,
+}
+"""Name to predicate; the overall slice is always reported beside them."""
+
+SENSITIVE = ("small communities",)

