@@ -12,10 +12,20 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 
+_SHOWN = 300  # characters of a record that are printed
+
+
 class Record(BaseModel):
     """Base of all records: frozen, no unknown fields, no values that are not finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        """Return one short line: a record may hold thousands of values, and `pyflyte run` prints what a workflow returns."""
+        text = self.model_dump_json()
+        return f"{type(self).__name__} {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}"
+
+    __str__ = __repr__
 
 
 class NetworkConfig(Record):
@@ -32,8 +42,55 @@ class NetworkConfig(Record):
     learning_rate: float = Field(0.003, gt=0, le=1, description="Peak learning rate of AdamW")
     weight_decay: float = Field(0.0003, ge=0, le=1, description="Weight decay of AdamW")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises")
-    averaging_decay: float = Field(0.995, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
+    averaging_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
     seed: int = Field(2013, ge=0, description="Seed of initial weights, order of rows and dropout")
+
+
+# --- policy: the forms that `tasks/usecase/policy.py` fills in, value by value with its reason ----------------------------
+
+
+class Costs(Record):
+    """What a wrong decision costs, in any one unit."""
+
+    missed: float = Field(ge=0, description="A positive that was not flagged")
+    needless: float = Field(ge=0, description="A negative that was flagged")
+
+
+class BatchRules(Record):
+    """When a snapshot is not fit to train on; shares are of 1."""
+
+    fewest_rows: int
+    fewest_days: int
+    missing_days_warn: int
+    missing_days_stop: int
+    thin_day_share_warn: float
+    thin_day_share_stop: float
+    quarantined_share_warn: float
+    quarantined_share_stop: float
+
+
+class PromotionRules(Record):
+    """What a candidate must show. A missing (None) threshold refuses."""
+
+    lightgbm_log_loss_ratio: float | None
+    logistic_gain: float | None
+    incumbent_gain: float | None
+    segment_loss: float | None
+    segment_days: int | None
+    review_first_model: bool
+
+
+class MonitoringRules(Record):
+    """When the days since training are different enough to act."""
+
+    false_alarm_rate: float = Field(gt=0, lt=1)
+    permutations: int = Field(ge=100)
+    reference_days: int
+    current_days: int
+    fewest_current_days: int
+    decay_margin: float
+    oldest_days: int
+    cool_down_days: int
 
 
 class Interval(Record):
@@ -138,7 +195,7 @@ class Split(Record):
 class BaselineConfig(Record):
     """How the baselines are trained."""
 
-    lightgbm_rounds: int = Field(400, ge=1, le=10_000, description="Most boosting rounds; folds choose how many")
+    lightgbm_rounds: int = Field(300, ge=1, le=10_000, description="Most boosting rounds; folds choose how many")
     lightgbm_learning_rate: float = Field(0.05, gt=0, le=1)
     lightgbm_leaves: int = Field(31, ge=2, le=1024)
     logistic_c: float = Field(0.1, gt=0, description="Inverse strength of the L2 penalty")
@@ -288,6 +345,7 @@ class Incumbent(Record):
     version: int | None
     bundle_uri: str | None
     bundle_digest: str | None
+    threshold: float | None
 
 
 class PackageCheck(Record):
@@ -339,8 +397,24 @@ class RunSummary(Record):
     peak_memory_mb: float
     report: str
 
+    def __repr__(self) -> str:
+        """Return the outcome of the run."""
+        return f"{self.decision.verdict.value}: {self.registered.name} version {self.registered.version}, {self.report}"
+
+    __str__ = __repr__
+
 
 # --- monitoring -------------------------------------------------------------------------------------------------------
+
+
+class ChampionState(Record):
+    """The champion, as the monitor needs it."""
+
+    version: int
+    bundle_uri: str
+    bundle_digest: str
+    evaluation: Window
+    log_loss: float
 
 
 class GroupDrift(Record):

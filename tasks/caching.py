@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import re
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from flytekit.core.cache import VersionParameters
@@ -29,12 +29,19 @@ _PINNED_AS = {"sklearn": "scikit-learn", "pytorch_lightning": "lightning"}
 
 
 class SourceVersion:
-    """A flytekit cache policy: the version of a task is the hash of its sources and pins."""
+    """A flytekit cache policy: the version of a task is the hash of its sources and pins.
+
+    Args:
+        also: Further modules whose code the task uses without importing it.
+    """
+
+    def __init__(self, also: tuple[str, ...] = ()) -> None:
+        self._also = also
 
     def get_version(self, salt: str, params: VersionParameters) -> str:
         """Return the version of a task function, as flytekit asks for it at import."""
         function = inspect.unwrap(params.func)
-        return version_of(function.__module__, salt)
+        return version_of(function.__module__, " ".join([salt, *(version_of(module) for module in self._also)]))
 
 
 def version_of(module: str, salt: str = "") -> str:
@@ -59,6 +66,12 @@ def closure(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def files(*modules: str) -> list[Path]:
+    """Return the files of the closures of modules, with the packages that they lie in."""
+    names = {part for module in modules for found in closure(module) for part in _with_parents(found)}
+    return sorted({path for name in names if (path := _path(name)) is not None})
+
+
 def third_party_imports(module: str) -> frozenset[str]:
     """Return the top-level names of the third-party packages that one module imports."""
     return _read(module)[2]
@@ -72,7 +85,7 @@ def _path(module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
     """Return the hash of a module's code, the project modules and the third-party packages that it imports."""
     path = _path(module)

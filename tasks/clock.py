@@ -1,15 +1,16 @@
 """The clock: what was known at an instant.
 
 Everything that joins a row to the past goes through this module, so that one rule decides what a feature may see:
-an event counts for a query at instant `at` when it was known at or before `at`. Both functions know nothing of the use
-case, and return new columns in the queries' order. What is *not* here: which events exist (the lake) and when each became
+an event counts for a query at instant `at` when it was known at or before `at`, and a label may be learned from once it
+was known. Nothing here knows of the use case. What is *not* here: which events exist (the lake) and when each became
 known (the use case).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -33,14 +34,14 @@ def latest(
         events: One row an event, with the `by` columns and the instant `known` at which it became known (UTC).
         by: Columns that must be equal.
         at: The queries' column of instants.
-        known: The events' column of instants.
+        known: The events' column of instants; rows without one are left out, and of several at one instant the last given counts.
         columns: The events' columns to return.
         within: Events older than this are too old to count: null.
 
     Returns:
         `columns`, a row a query in the queries' order.
     """
-    right = events.select(*by, known, *columns).sort(known)
+    right = events.filter(pl.col(known).is_not_null()).select(*by, known, *columns).sort(known, maintain_order=True)
     joined = (
         queries.lazy()
         .select(*by, at)
@@ -124,8 +125,29 @@ def sums_within(
     for label, length in windows.items():
         past = f"__{label}"
         frame = total_until(frame, pl.col(at) - length, past)
-        frame = frame.with_columns(
-            (pl.col(f"{name}{now}") - pl.col(f"{name}{past}")).alias(f"{name}_{label}") for name in values
-        ).drop(f"{name}{past}" for name in values)
+        frame = frame.with_columns((pl.col(f"{name}{now}") - pl.col(f"{name}{past}")).alias(f"{name}_{label}") for name in values).drop(
+            f"{name}{past}" for name in values
+        )
     made = [f"{name}_{label}" for label in windows for name in values]
     return frame.sort(_ROW).select(made).collect()
+
+
+def start_of(day: date, zone: str) -> datetime:
+    """Return the instant (UTC) at which a local day begins."""
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def labelled_before(frame: pl.LazyFrame, day: date, zone: str) -> pl.LazyFrame:
+    """Keep the rows whose label was known (`label_known_at`) before a local day began."""
+    return frame.filter(pl.col("label").is_not_null() & (pl.col("label_known_at") < pl.lit(start_of(day, zone))))
+
+
+def labelled_in(frame: pl.LazyFrame, first_day: date, last_day: date) -> pl.LazyFrame:
+    """Keep the labelled rows of the local days (`batch_day`) from one to another, both included."""
+    return frame.filter(pl.col("label").is_not_null() & pl.col("batch_day").is_between(first_day, last_day))
+
+
+def last_labelled_day(as_of: datetime, zone: str, hours: int) -> date:
+    """Return the last local day that ended at least `hours` before an instant."""
+    local = (as_of.astimezone(UTC) - timedelta(hours=hours)).astimezone(ZoneInfo(zone))
+    return local.date() - timedelta(days=1)

@@ -75,7 +75,19 @@ def describe(schema: type[pa.DataFrameModel]) -> dict[str, Any]:
 
 def types(schema: type[pa.DataFrameModel]) -> dict[str, pl.DataType]:
     """Return name to polars type, in the schema's order."""
-    return {name: column.dtype.type for name, column in describe(schema).items()}
+    return {name: _polars_type(column.dtype.type) for name, column in describe(schema).items()}
+
+
+def _polars_type(dtype: Any) -> pl.DataType:
+    """Return the polars type of a column; that of a pandas contract is what its values become in polars."""
+    if isinstance(dtype, pl.DataType):
+        return dtype
+    if isinstance(dtype, type) and issubclass(dtype, pl.DataType):
+        return dtype()
+    kind = getattr(dtype, "kind", "O")
+    if kind in "if":
+        return {"int64": pl.Int64(), "int8": pl.Int8(), "int32": pl.Int32(), "float64": pl.Float64(), "float32": pl.Float32()}[dtype.name]
+    return {"b": pl.Boolean(), "M": pl.Datetime("ns")}.get(kind, pl.String())
 
 
 def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:
@@ -112,7 +124,7 @@ def _checks(schema: type[pa.DataFrameModel], rules: Sequence[RowRule]) -> list[_
         value = pl.col(name)
         if not column.nullable:
             found.append(_Check(name, "must not be null", value.is_null()))
-        if column.dtype.type.is_float():
+        if _polars_type(column.dtype.type).is_float():
             found.append(_Check(name, "must be finite", value.is_not_null() & ~value.is_finite()))
         for check in column.checks:
             text, holds = _holds(check, value)
@@ -199,9 +211,7 @@ def violations(frame: pl.LazyFrame, schema: type[pa.DataFrameModel], rules: Sequ
     wanted = types(schema)
     broken = [Violation(n, "must be there", 1, ("no such column",)) for n in wanted if n not in found]
     broken += [Violation(n, "must not be there", 1, (str(t),)) for n, t in found.items() if n not in wanted]
-    broken += [
-        Violation(n, f"must be of type {t}", 1, (str(found[n]),)) for n, t in wanted.items() if n in found and found[n] != t
-    ]
+    broken += [Violation(n, f"must be of type {t}", 1, (str(found[n]),)) for n, t in wanted.items() if n in found and found[n] != t]
     if broken:
         return broken[:_REPORTED_RULES]
     described = describe(schema)
@@ -213,10 +223,7 @@ def violations(frame: pl.LazyFrame, schema: type[pa.DataFrameModel], rules: Sequ
     examples = frame.select(
         _shown(c, described).filter(c.bad).head(_EXAMPLES).implode().alias(str(i)) for i, (c, _) in enumerate(failed)
     ).collect()
-    return [
-        Violation(c.column, c.name, n, tuple(map(str, examples[str(i)][0].to_list())))
-        for i, (c, n) in enumerate(failed)
-    ]
+    return [Violation(c.column, c.name, n, tuple(map(str, examples[str(i)][0].to_list()))) for i, (c, n) in enumerate(failed)]
 
 
 def _shown(check: _Check, described: dict[str, Any]) -> pl.Expr:

@@ -5,9 +5,11 @@ Every error that a user can meet is one of these; anything else that escapes is 
 
 from __future__ import annotations
 
+import click
 
-class EvergreenError(Exception):
-    """Base of all errors that a user can mend.
+
+class EvergreenError(click.ClickException):
+    """Base of all errors that a user can mend. `pyflyte run` shows its message alone and exits with status 1.
 
     Args:
         expected: What must hold ("`as_of` must be an instant within the data").

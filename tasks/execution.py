@@ -11,8 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
-from flytekit import Cache, Resources, task
-from flytekit.deck import DeckField  # noqa: F401  (typing of deck_fields)
+from flytekit import Cache, Deck, Resources, task
 
 import images
 from tasks import local
@@ -31,6 +30,7 @@ LIGHT = Resources(cpu="1", mem="2Gi")
 def stage(
     *,
     cached: bool = True,
+    also: tuple[str, ...] = (),
     resources: Resources = CPU,
     image: Any = images.CPU,
     hours: float = 1.0,
@@ -43,6 +43,7 @@ def stage(
     Args:
         cached: Whether equal inputs and unchanged sources give the cached outputs. A task that reads mutable state
             (the newest day, the champion) is not cached.
+        also: Modules whose code it uses without importing it; they count for the cache.
         resources: What its pod asks for, as request and limit.
         image: The image of its pod.
         hours: Its pod is ended after this long.
@@ -60,7 +61,7 @@ def stage(
                 return function(*args, **kwargs)
 
         made: Callable[P, R] = task(
-            cache=Cache(policies=SourceVersion(), serialize=True) if cached else False,  # type: ignore[arg-type]
+            cache=Cache(policies=SourceVersion(also), serialize=True) if cached else False,  # type: ignore[arg-type]
             requests=resources,
             limits=resources,
             container_image=image,
@@ -74,6 +75,11 @@ def stage(
         return made
 
     return decorate
+
+
+def publish(title: str, html: str) -> None:
+    """Show a section in the running task's Deck."""
+    Deck(title, html)
 
 
 def lake_uri() -> str:

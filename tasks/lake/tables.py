@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
@@ -57,20 +59,23 @@ def scan(uri: str, version: int) -> pl.LazyFrame:
 
 
 def _scan(table: DeltaTable) -> pl.LazyFrame:
-    missing = _missing_files(table)
-    if missing:
-        raise damaged(table.table_uri, FileNotFoundError(f"{len(missing)} data files gone, such as {missing[0]}"))
-    return pl.scan_delta(table)
+    broken = _broken_files(table)
+    if broken:
+        raise damaged(table.table_uri, FileNotFoundError(f"{len(broken)} data files gone or cut off, such as {broken[0]}"))
+    # polars does not find files below a local folder that a URI quotes, such as one with a space; pyarrow does.
+    is_quoted = table.table_uri.startswith("file:") and "%" in table.table_uri
+    return pl.scan_delta(table, use_pyarrow=is_quoted)
 
 
-def _missing_files(table: DeltaTable) -> list[str]:
-    """Return the local data files that the log names and the disk lacks; object stores report them on reading."""
-    from pathlib import Path
-    from urllib.parse import unquote, urlparse
-
-    uris = table.file_uris()
-    local = [unquote(urlparse(u).path) if u.startswith("file:") else u for u in uris if "://" not in u or u.startswith("file:")]
-    return [path for path in local if not Path(path).is_file()]
+def _broken_files(table: DeltaTable) -> list[str]:
+    """Return the local data files that the disk lacks or has in another size than the log; object stores report them on reading."""
+    root = urlparse(table.table_uri)
+    if root.scheme not in ("", "file"):
+        return []
+    folder = Path(unquote(root.path))  # a folder with a space is `%20` in the URI
+    named = pl.DataFrame(table.get_add_actions(flatten=True)).select("path", "size_bytes")
+    paths = ((folder / name, size) for name, size in named.iter_rows())
+    return [str(path) for path, size in paths if not path.is_file() or path.stat().st_size != size]
 
 
 def read(uri: str) -> pl.DataFrame | None:

@@ -40,8 +40,9 @@ def write(folder: Path, fill: Callable[[Path], None]) -> str:
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise StorageError(f"{folder} must be writable", f"{error}", "free space or mend permissions, then run again") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # whatever stopped it, nothing half-written stays
     return digest(folder)
 
 
@@ -71,13 +72,23 @@ def verify(folder: Path, expected: str | None = None) -> None:
         raise BundleError(f"{folder} must hold {MANIFEST}", "none", mend)
     if expected is not None and digest(folder) != expected:
         raise BundleError(f"the manifest of {folder} must have the sum {expected[:12]}", digest(folder)[:12], mend)
-    sums: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+    sums = _sums(folder, mend)
     found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     wrong = [f"{name} is missing" for name in sorted(sums.keys() - found.keys())]
     wrong += [f"{name} is foreign" for name in sorted(found.keys() - sums.keys())]
     wrong += [f"{name} is altered" for name in sorted(sums.keys() & found.keys()) if _sha256(found[name]) != sums[name]]
     if wrong:
         raise BundleError(f"{folder} must hold the files of its manifest", "; ".join(wrong[:5]), mend)
+
+
+def _sums(folder: Path, mend: str) -> dict[str, str]:
+    try:
+        sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except ValueError:
+        sums = None
+    if not isinstance(sums, dict):
+        raise BundleError(f"{folder / MANIFEST} must be a JSON object of sha256 sums", "something else", mend)
+    return sums
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ embeddings for numerical features in tabular deep learning" (NeurIPS 2022). Comp
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import rtdl_num_embeddings
@@ -29,9 +30,7 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, bins: Sequence[Tensor], cardinalities: Sequence[int]) -> None:
         super().__init__()
-        self.numeric = rtdl_num_embeddings.PiecewiseLinearEmbeddings(
-            list(bins), config.embedding_width, activation=False, version="B"
-        )
+        self.numeric = rtdl_num_embeddings.PiecewiseLinearEmbeddings(list(bins), config.embedding_width, activation=False, version="B")
         widths = [min(16, max(2, math.ceil(math.sqrt(n)))) for n in cardinalities]
         self.categorical = nn.ModuleList(nn.Embedding(n, w) for n, w in zip(cardinalities, widths, strict=True))
         width = len(bins) * config.embedding_width + sum(widths)

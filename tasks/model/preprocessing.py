@@ -6,6 +6,8 @@ scikit-learn.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -80,13 +82,16 @@ class Preprocessing(BaseModel):
             pl.col(c.name).fill_nan(None).is_null().cast(pl.Float32).alias(f"{c.name} is null") for c in self.numeric if c.has_indicator
         ]
         codes = [
-            pl.col(c.name)
-            .replace_strict({v: i for i, v in enumerate(c.values, start=1)}, default=0, return_dtype=pl.Int64)
-            .alias(c.name)
+            pl.col(c.name).replace_strict({v: i for i, v in enumerate(c.values, start=1)}, default=0, return_dtype=pl.Int64).alias(c.name)
             for c in self.categorical
         ]
-        numbers = frame.select(values + absent).to_numpy(order="c")
-        return np.ascontiguousarray(numbers), np.ascontiguousarray(frame.select(codes).to_numpy())
+        return _array(frame, [*values, *absent], np.float32), _array(frame, codes, np.int64)
+
+
+def _array(frame: pl.DataFrame, made: list[pl.Expr], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    if not made:  # polars forgets the number of rows of a frame without columns
+        return np.empty((frame.height, 0), dtype)
+    return np.ascontiguousarray(frame.select(made).to_numpy(), dtype)
 
 
 def fit(frame: pl.DataFrame, numeric: list[str], categorical: list[str]) -> Preprocessing:
@@ -100,14 +105,15 @@ def fit(frame: pl.DataFrame, numeric: list[str], categorical: list[str]) -> Prep
         categorical: Names of the categorical columns.
     """
     finite = {name: pl.col(name).fill_nan(None).cast(pl.Float64) for name in numeric}
-    statistics = frame.select(
+    summary = frame.select(
         *(e.min().alias(f"{n}|min") for n, e in finite.items()),
         *(e.max().alias(f"{n}|max") for n, e in finite.items()),
         *(e.median().alias(f"{n}|median") for n, e in finite.items()),
         *(e.mean().alias(f"{n}|mean") for n, e in finite.items()),
         *(e.std().alias(f"{n}|std") for n, e in finite.items()),
         *(e.null_count().alias(f"{n}|nulls") for n, e in finite.items()),
-    ).row(0, named=True)
+    )
+    statistics = summary.row(0, named=True) if numeric else {}
     fitted = [
         Numeric(
             name=name,

@@ -21,7 +21,7 @@ from tasks.model.preprocessing import Codes, Floats, Preprocessing
 
 Probabilities = npt.NDArray[np.float64]
 
-WEIGHTS, BINS, PREPROCESSING, CONFIG = "weights.safetensors", "bins.safetensors", "preprocessing.json", "network.json"
+WEIGHTS, BINS, PREPROCESSING, CONFIG = "weights.safetensors", "bins.json", "preprocessing.json", "network.json"
 LIGHTGBM, LOGISTIC = "lightgbm.txt", "logistic.json"
 
 
@@ -35,17 +35,18 @@ class Predictor(Protocol):
 class NetworkModel:
     """The trained network with its preprocessing, for torch on a CPU."""
 
-    def __init__(self, network: Any, preprocessing: Preprocessing, config: NetworkConfig) -> None:
-        self.network, self.preprocessing, self.config = network, preprocessing, config
+    def __init__(self, network: Any, preprocessing: Preprocessing, config: NetworkConfig, bin_edges: list[int]) -> None:
+        self.network, self.preprocessing, self.config, self.bin_edges = network, preprocessing, config, bin_edges
 
     def save(self, folder: Path) -> None:
-        """Write weights, bins, preprocessing and sizes as files."""
+        """Write weights, numbers of bin edges, preprocessing and sizes as files."""
         from safetensors.torch import save_file
 
         weights = {name: tensor.contiguous().clone() for name, tensor in self.network.state_dict().items()}
         save_file(weights, folder / WEIGHTS)
         (folder / PREPROCESSING).write_text(self.preprocessing.model_dump_json(indent=1))
         (folder / CONFIG).write_text(self.config.model_dump_json(indent=1))
+        (folder / BINS).write_text(json.dumps(self.bin_edges))
 
     def predict(self, frame: pl.DataFrame) -> Probabilities:
         """Return the probability of the positive class of each row, shape (n,)."""
@@ -55,3 +56,94 @@ class NetworkModel:
 
         numbers, codes = self.preprocessing.encode(frame)
         return predict(self.network, torch.from_numpy(numbers), torch.from_numpy(codes)).numpy().astype(np.float64)
+
+
+def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
+    """Load a network from its bundle, checked first.
+
+    Args:
+        folder: The bundle, or a package that contains its files.
+        digest: The digest that it must have, if known.
+
+    Raises:
+        BundleError: If the bundle is incomplete, altered or of another format.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from tasks.model.network import Network
+
+    bundle.verify(folder, digest)
+    preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
+    config = NetworkConfig.model_validate_json((folder / CONFIG).read_bytes())
+    weights = load_file(folder / WEIGHTS)
+    # The embedding layer keeps the edges of the bins in its weights; their number gives the shapes.
+    counts: list[int] = json.loads((folder / BINS).read_text())
+    network = Network(config, [torch.linspace(0, 1, n) for n in counts], preprocessing.cardinalities)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"{folder} must hold weights of its network", str(error).split("\n")[0], "train again") from error
+    return NetworkModel(network.eval(), preprocessing, config, counts)
+
+
+class LogisticModel:
+    """Logistic regression as its coefficients: of the numeric inputs, and of each code of each categorical input."""
+
+    def __init__(self, preprocessing: Preprocessing, intercept: float, numeric: list[float], categorical: list[list[float]]) -> None:
+        self.preprocessing, self.intercept = preprocessing, intercept
+        self.numeric, self.categorical = numeric, categorical
+
+    def save(self, folder: Path) -> None:
+        """Write the coefficients as JSON."""
+        text = json.dumps({"intercept": self.intercept, "numeric": self.numeric, "categorical": self.categorical}, indent=1)
+        (folder / LOGISTIC).write_text(text)
+
+    def predict(self, frame: pl.DataFrame) -> Probabilities:
+        """Return the probability of the positive class of each row, shape (n,)."""
+        return self.predict_encoded(*self.preprocessing.encode(frame))
+
+    def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
+        """Return the probabilities of encoded rows, shape (n,)."""
+        logits = self.intercept + numbers.astype(np.float64) @ np.asarray(self.numeric)
+        for i, weights in enumerate(self.categorical):
+            logits += np.asarray(weights)[codes[:, i]]
+        result: Probabilities = 1 / (1 + np.exp(-logits))
+        return result
+
+
+class LightgbmModel:
+    """Gradient boosting by LightGBM, kept in its own text form."""
+
+    def __init__(self, preprocessing: Preprocessing, booster: Any) -> None:
+        self.preprocessing, self.booster = preprocessing, booster
+
+    def save(self, folder: Path) -> None:
+        """Write the trees as text."""
+        (folder / LIGHTGBM).write_text(self.booster.model_to_string())
+
+    def predict(self, frame: pl.DataFrame) -> Probabilities:
+        """Return the probability of the positive class of each row, shape (n,)."""
+        result: Probabilities = self.booster.predict(np.hstack(self.preprocessing.encode(frame)))
+        return result
+
+
+def import_lightgbm() -> Any:
+    """Import LightGBM where the system has no OpenMP library: torch ships the one that it needs, so torch goes first."""
+    import torch  # noqa: F401
+    import lightgbm  # isort: skip
+
+    return lightgbm
+
+
+def load_baselines(folder: Path) -> dict[str, Predictor]:
+    """Load both baselines from their bundle, checked first: `lightgbm` and `logistic`.
+
+    Raises:
+        BundleError: If the bundle is incomplete, altered or of another format.
+    """
+    bundle.verify(folder)
+    preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
+    booster = import_lightgbm().Booster(model_str=(folder / LIGHTGBM).read_text())
+    weights = json.loads((folder / LOGISTIC).read_text())
+    return {"lightgbm": LightgbmModel(preprocessing, booster), "logistic": LogisticModel(preprocessing, **weights)}

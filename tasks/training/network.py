@@ -58,9 +58,7 @@ class LateFlights(lightning.LightningModule):
     def __init__(self, network: Network, config: NetworkConfig, steps: int) -> None:
         super().__init__()
         self.network, self.config, self.steps = network, config, steps
-        self.average = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging_decay)) if config.averaging_decay else None
-        )
+        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging_decay)) if config.averaging_decay else None
         self.losses: list[float] = []
         self._epoch_losses: list[Tensor] = []
 
@@ -123,7 +121,7 @@ class Fitted:
     losses: tuple[float, ...]
     device: str
     precision: str
-    seconds: float
+    bin_edges: list[int]
 
 
 def pick_device() -> str:
@@ -146,15 +144,14 @@ def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, ca
     """
     device = pick_device()
     precision = "bf16-mixed" if device == "cuda" else "32-true"
-    started = time.perf_counter()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Lightning advises worker processes and logging intervals; batches are in memory and lines are ours.
         warnings.filterwarnings("ignore", module=r"lightning\.")
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.")
         torch.manual_seed(config.seed)
         inputs = torch.from_numpy(numbers)
-        network = Network(config, fit_bins(inputs, config.bins), cardinalities)
+        bins = fit_bins(inputs, config.bins)
+        network = Network(config, bins, cardinalities)
         batches = Batches(
             inputs.to(device), torch.from_numpy(codes).to(device), torch.from_numpy(labels).to(device), config.batch_rows, config.seed
         )
@@ -170,7 +167,6 @@ def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, ca
             enable_checkpointing=False,
             enable_model_summary=False,
             enable_progress_bar=on_terminal,
-            
         )
         trainer.fit(module, train_dataloaders=batches)
-    return Fitted(module.fitted(), tuple(module.losses), device, precision, time.perf_counter() - started)
+    return Fitted(module.fitted(), tuple(module.losses), device, precision, [len(edges) for edges in bins])

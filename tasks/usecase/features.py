@@ -87,9 +87,13 @@ class Features(pa.DataFrameModel):
     departures_all_3h_delay: F32 = _state("Mean delay (minutes) of departures in the last 3 hours")
     departures_all_3h_late: F32 = _state("Share of departures 15 minutes late or more in the last 3 hours")
     departures_origin_carrier_3h_delay: F32 = _state("Mean delay (minutes) of departures of the same origin, carrier in the last 3 hours")
-    departures_origin_carrier_3h_late: F32 = _state("Share of departures of the same origin, carrier 15 minutes late or more in the last 3 hours")
+    departures_origin_carrier_3h_late: F32 = _state(
+        "Share of departures of the same origin, carrier 15 minutes late or more in the last 3 hours"
+    )
     departures_origin_carrier_24h_delay: F32 = _state("Mean delay (minutes) of departures of the same origin, carrier in the last 24 hours")
-    departures_origin_carrier_24h_late: F32 = _state("Share of departures of the same origin, carrier 15 minutes late or more in the last 24 hours")
+    departures_origin_carrier_24h_late: F32 = _state(
+        "Share of departures of the same origin, carrier 15 minutes late or more in the last 24 hours"
+    )
     arrivals_dest_6h_delay: F32 = _state("Mean delay (minutes) of arrivals of the same destination in the last 6 hours")
     arrivals_dest_6h_late: F32 = _state("Share of arrivals of the same destination 15 minutes late or more in the last 6 hours")
     arrivals_dest_24h_delay: F32 = _state("Mean delay (minutes) of arrivals of the same destination in the last 24 hours")
@@ -104,10 +108,16 @@ class Features(pa.DataFrameModel):
     arrivals_carrier_28d_late: F32 = _state("Share of arrivals of the same carrier 15 minutes late or more in the last 28 days")
     arrivals_origin_24h_late: F32 = _state("Share of arrivals of the same origin 15 minutes late or more in the last 24 hours")
     arrivals_origin_28d_late: F32 = _state("Share of arrivals of the same origin 15 minutes late or more in the last 28 days")
-    arrivals_origin_dest_28d_late: F32 = _state("Share of arrivals of the same origin, destination 15 minutes late or more in the last 28 days")
-    arrivals_carrier_origin_dest_28d_late: F32 = _state("Share of arrivals of the same carrier, origin, destination 15 minutes late or more in the last 28 days")
+    arrivals_origin_dest_28d_late: F32 = _state(
+        "Share of arrivals of the same origin, destination 15 minutes late or more in the last 28 days"
+    )
+    arrivals_carrier_origin_dest_28d_late: F32 = _state(
+        "Share of arrivals of the same carrier, origin, destination 15 minutes late or more in the last 28 days"
+    )
     arrivals_origin_hour_28d_late: F32 = _state("Share of arrivals of the same origin, hour 15 minutes late or more in the last 28 days")
-    arrivals_carrier_origin_hour_28d_late: F32 = _state("Share of arrivals of the same carrier, origin, hour 15 minutes late or more in the last 28 days")
+    arrivals_carrier_origin_hour_28d_late: F32 = _state(
+        "Share of arrivals of the same carrier, origin, hour 15 minutes late or more in the last 28 days"
+    )
     cancellations_origin_6h_n: F32 = _state("Number of cancellations of the same origin in the last 6 hours")
     cancellations_origin_24h_n: F32 = _state("Number of cancellations of the same origin in the last 24 hours")
     cancellations_carrier_24h_n: F32 = _state("Number of cancellations of the same carrier in the last 24 hours")
@@ -254,9 +264,7 @@ def _weather_features(queries: pl.DataFrame, weather: pl.LazyFrame) -> pl.DataFr
         wind_north=turned.cos(),
     )
     newest = ("humid", "wind_speed", "wind_gust", "wind_east", "wind_north", "precip", "visib", "read_at")
-    reading = clock.latest(
-        queries, readings, by=("origin",), at="predicted_at", known="known_at", columns=newest, within=_READING_TOO_OLD
-    )
+    reading = clock.latest(queries, readings, by=("origin",), at="predicted_at", known="known_at", columns=newest, within=_READING_TOO_OLD)
     hundredths = (pl.col("precip") * 100).round()  # integers add exactly
     sums = clock.sums_within(
         queries,

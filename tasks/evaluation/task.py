@@ -1,0 +1,104 @@
+"""Evaluate: every model on the same rows, and the decision on the candidate."""
+
+from __future__ import annotations
+
+from flytekit.types.directory import FlyteDirectory
+
+from tasks.artifacts import DataSnapshot, Decision, Evaluation, Incumbent, Split, TrainedModel
+from tasks.edges import local_path
+from tasks.execution import LIGHT, publish, stage
+from tasks.frames import LazyFrame, PandasFrame, Scored, ScoredRows
+from tasks.usecase.features import Features
+
+
+@stage()
+def score(
+    features: LazyFrame[Features], split: Split, network: FlyteDirectory, baselines: FlyteDirectory, incumbent: Incumbent
+) -> Scored:
+    """Score the evaluation rows with the candidate, the baselines and the champion.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Names the evaluation days.
+        network: Bundle of the candidate.
+        baselines: Bundle of the baselines.
+        incumbent: The champion, or none.
+    """
+    from tasks.evaluation import scoring
+    from tasks.model.bundle import verify
+    from tasks.model.fetch import fetch
+
+    rows = _evaluation_rows(features, split)
+    champion = None
+    if incumbent.bundle_uri is not None:
+        champion = fetch(incumbent.bundle_uri)
+        verify(champion, incumbent.bundle_digest)
+    return scoring.score(rows, local_path(network), local_path(baselines), champion).to_pandas()
+
+
+@stage()
+def evaluate(
+    scored: PandasFrame[ScoredRows],
+    features: LazyFrame[Features],
+    split: Split,
+    candidate: TrainedModel,
+    baselines: list[TrainedModel],
+    incumbent: Incumbent,
+) -> Evaluation:
+    """Compare all models with intervals over days, overall and by segment; run the deepchecks suite.
+
+    Args:
+        scored: Probabilities of every model on the evaluation rows.
+        features: The features, for the segments and the suite.
+        split: Names the evaluation days.
+        candidate: The trained network.
+        baselines: LightGBM and logistic regression.
+        incumbent: The champion, or none.
+    """
+    import polars as pl
+
+    from tasks.evaluation import metrics, suite
+    from tasks.clock import labelled_before
+    from tasks.reporting import sections
+    from tasks.usecase import policy, segments, source
+
+    rows = _evaluation_rows(features, split)
+    train = labelled_before(features, split.evaluation.first_day, source.LOCAL_ZONE).collect()
+    conditions = suite.run(train, rows, candidate.numeric_features, candidate.categorical_features)
+    thresholds = {model.name: model.threshold for model in (candidate, *baselines)}
+    evaluation = metrics.evaluate(
+        pl.from_pandas(scored),
+        rows,
+        segments.SEGMENTS,
+        thresholds | {metrics.INCUMBENT: incumbent.threshold if incumbent.threshold is not None else candidate.threshold},
+        policy.COSTS,
+        split.evaluation,
+        candidate.bundle_digest,
+        incumbent.version,
+        conditions,
+    )
+    publish("evaluation", sections.evaluation(evaluation))
+    return evaluation
+
+
+@stage(resources=LIGHT)
+def decide(evaluation: Evaluation, snapshot: DataSnapshot) -> Decision:
+    """Judge the candidate: PROMOTE, REVIEW or HOLD, with every threshold, value and reason.
+
+    Args:
+        evaluation: All models side by side.
+        snapshot: The data that they were trained and evaluated on.
+    """
+    from tasks.evaluation import gate
+    from tasks.reporting import sections
+    from tasks.usecase import policy
+
+    decision = gate.decide(evaluation, snapshot.content_hash, policy.PROMOTION)
+    publish("decision", sections.decision(decision))
+    return decision
+
+
+def _evaluation_rows(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # a polars frame
+    from tasks.clock import labelled_in
+
+    return labelled_in(features, split.evaluation.first_day, split.evaluation.last_day).collect()

@@ -1,0 +1,68 @@
+"""The registry: who is champion, and a new version beside it."""
+
+from __future__ import annotations
+
+from flytekit.types.directory import FlyteDirectory
+
+from tasks.artifacts import ChampionState, DataSnapshot, Decision, Evaluation, Incumbent, RegisteredModel, TrainedModel
+from tasks.edges import local_path
+from tasks.execution import LIGHT, publish, stage, tracking_uri
+
+
+@stage(cached=False, resources=LIGHT)
+def find_incumbent(candidate: TrainedModel) -> Incumbent:
+    """Find the champion that a candidate has to beat, or none.
+
+    Args:
+        candidate: The trained network; one that was judged before meets the same champion again.
+    """
+    from tasks.registry.versions import Registry
+    from tasks.usecase import policy
+
+    return Registry(tracking_uri(), policy.MODEL_NAME).incumbent(candidate.bundle_digest)
+
+
+@stage(cached=False)
+def register(
+    package: FlyteDirectory,
+    bento: FlyteDirectory,
+    model: TrainedModel,
+    snapshot: DataSnapshot,
+    evaluation: Evaluation,
+    decision: Decision,
+) -> RegisteredModel:
+    """Register the package with its lineage: as champion if the decision says so, else as challenger.
+
+    Args:
+        package: The package.
+        bento: The Bento built from it.
+        model: What is known of the model.
+        snapshot: The data that it was trained on.
+        evaluation: Its metrics.
+        decision: The verdict on it.
+    """
+    from tasks.model.bundle import digest
+    from tasks.registry import lineage
+    from tasks.registry.versions import Registry
+    from tasks.reporting import sections
+    from tasks.usecase import policy
+
+    folder = local_path(package)
+    registered = Registry(tracking_uri(), policy.MODEL_NAME).register(
+        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot)
+    )
+    publish("registry", sections.registered(registered))
+    return registered
+
+
+@stage(cached=False, resources=LIGHT)
+def find_champion(snapshot: DataSnapshot) -> ChampionState:
+    """Find the champion to watch.
+
+    Args:
+        snapshot: The newest data; the champion is looked up after it is there.
+    """
+    from tasks.registry.versions import Registry
+    from tasks.usecase import policy
+
+    return Registry(tracking_uri(), policy.MODEL_NAME).champion()

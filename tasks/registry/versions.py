@@ -1,0 +1,253 @@
+"""The registry: versions with their lineage, and the aliases `champion`, `challenger` and `previous`, in MLflow.
+
+The only module that changes the registry. Everything here can be run again after a kill: a package that is already
+registered is found by its digest, and aliases are set last.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlparse
+
+from tasks.artifacts import ChampionState, Decision, Evaluation, Incumbent, RegisteredModel, TrainedModel, Verdict, Window
+from tasks.errors import RegistryError
+
+log = logging.getLogger(__name__)
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_CANDIDATE, _INCUMBENT, _PACKAGE = "candidate_digest", "incumbent_version", "package_digest"
+_NONE = "none"
+
+T = TypeVar("T")
+
+
+class Registry:
+    """One model's versions in one MLflow.
+
+    Args:
+        uri: MLflow's tracking URI: a server, or `sqlite:///` and a path.
+        name: The model's name.
+
+    Raises:
+        RegistryError: If it is out of reach.
+    """
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.name = name
+        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        import mlflow
+
+        self._folder: Path | None = None
+        if uri.startswith("sqlite:"):
+            path = Path(urlparse(uri).path[1:] if uri.startswith("sqlite:////") else urlparse(uri).path.lstrip("/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = path.parent / "mlartifacts"
+        self._client = _reach(uri, lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
+        self._uri = uri
+
+    def version_of(self, alias: str) -> int | None:
+        """Return the version that an alias names, None if it names none."""
+        found = self._by_alias(alias)
+        return int(found.version) if found else None
+
+    def incumbent(self, candidate_digest: str) -> Incumbent:
+        """Return the model that a candidate has to beat.
+
+        A candidate that was judged before is judged against the same champion again, so that a run repeated with
+        nothing changed gives the same verdict and not a comparison of a champion with itself.
+        """
+        seen = self._by_tag(_CANDIDATE, candidate_digest)
+        if seen is not None:
+            recorded = seen.tags[_INCUMBENT]
+            return _none() if recorded == _NONE else self._incumbent(self._version(int(recorded)))
+        champion = self._by_alias(CHAMPION)
+        return _none() if champion is None else self._incumbent(champion)
+
+    def _incumbent(self, version: Any) -> Incumbent:
+        return Incumbent(
+            version=int(version.version),
+            bundle_uri=f"{version.source}",
+            bundle_digest=version.tags[_PACKAGE],
+            threshold=float(version.tags["threshold"]),
+        )
+
+    def champion(self) -> ChampionState:
+        """Return the champion with the window and log-loss of its evaluation.
+
+        Raises:
+            RegistryError: If there is none.
+        """
+        version = self._by_alias(CHAMPION)
+        if version is None:
+            raise RegistryError(f"{self.name} must have a champion", "none", "run `make retrain`; a decision of PROMOTE makes one")
+        tags = version.tags
+        return ChampionState(
+            version=int(version.version),
+            bundle_uri=version.source,
+            bundle_digest=tags[_PACKAGE],
+            evaluation=Window(first_day=tags["evaluation_first_day"], last_day=tags["evaluation_last_day"]),
+            log_loss=float(tags["evaluation_log_loss"]),
+        )
+
+    def register(
+        self,
+        package: Path,
+        bento: Path,
+        package_digest: str,
+        model: TrainedModel,
+        evaluation: Evaluation,
+        decision: Decision,
+        lineage: Mapping[str, str],
+    ) -> RegisteredModel:
+        """Register a package, and set its alias by the decision: `champion` on PROMOTE, else `challenger`.
+
+        Args:
+            package: The package's folder.
+            bento: The Bento's folder.
+            package_digest: The package's digest.
+            model: What is known of the model.
+            evaluation: Its metrics.
+            decision: The verdict.
+            lineage: Further tags: snapshot, code commit, lock.
+        """
+        _reach(self._uri, lambda: self._ensure_model())
+        version = self._by_tag(_CANDIDATE, model.bundle_digest)
+        if version is None or version.tags[_PACKAGE] != package_digest:
+            run = self._run(model, evaluation, decision)
+            self._client.log_artifacts(run.info.run_id, str(package), "package")
+            self._client.log_artifacts(run.info.run_id, str(bento), "bento")
+            tags = {
+                **lineage,
+                _CANDIDATE: model.bundle_digest,
+                _PACKAGE: package_digest,
+                _INCUMBENT: _NONE if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
+                "features_hash": model.features_hash,
+                "threshold": repr(model.threshold),
+                "seed": str(model.seed),
+                "evaluation_first_day": str(evaluation.window.first_day),
+                "evaluation_last_day": str(evaluation.window.last_day),
+                "evaluation_log_loss": repr(evaluation.of("network").log_loss.value),
+                "verdict": decision.verdict.value,
+            }
+            source = f"{run.info.artifact_uri}/package"
+            version = self._client.create_model_version(self.name, source=source, run_id=run.info.run_id, tags=tags)
+            self._client.set_terminated(run.info.run_id)
+        number = int(version.version)
+        self._set_alias(number, decision.verdict)
+        aliases = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if self.version_of(a) == number]
+        log.info("version %d of %s: %s", number, self.name, ", ".join(aliases) or "no alias")
+        return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=package_digest, run_id=version.run_id)
+
+    def bento_uri(self, alias: str) -> str:
+        """Return where the Bento of an aliased version lies.
+
+        Raises:
+            RegistryError: If the alias names no version.
+        """
+        version = self._by_alias(alias)
+        if version is None:
+            raise RegistryError(f"{self.name} must have a {alias}", "no version of that alias", "run `make retrain`")
+        return f"{self._client.get_run(version.run_id).info.artifact_uri}/bento"
+
+    def _set_alias(self, number: int, verdict: Verdict) -> None:
+        champion = self.version_of(CHAMPION)
+        if verdict != Verdict.PROMOTE:
+            if champion != number:
+                self._client.set_registered_model_alias(self.name, CHALLENGER, str(number))
+            return
+        if champion == number:
+            return
+        if champion is not None and champion > number:
+            # A repeated run of an earlier date must not bring an older model back; a rollback does that, by name.
+            return
+        if champion is not None:
+            self._client.set_registered_model_alias(self.name, PREVIOUS, str(champion))
+        self._client.set_registered_model_alias(self.name, CHAMPION, str(number))
+        if self.version_of(CHALLENGER) == number:
+            self._client.delete_registered_model_alias(self.name, CHALLENGER)
+
+    def _run(self, model: TrainedModel, evaluation: Evaluation, decision: Decision) -> Any:
+        """Log a run with parameters, metrics and curves; one that a killed run left open is closed as killed."""
+        experiment = self._experiment()
+        tag = f"tags.{_CANDIDATE} = '{model.bundle_digest}' and attributes.status = 'RUNNING'"
+        for left in self._client.search_runs([experiment], filter_string=tag):
+            self._client.set_terminated(left.info.run_id, status="KILLED")
+        name = f"{self.name} {evaluation.window.first_day:%Y-%m-%d}"
+        run = self._client.create_run(experiment, run_name=name, tags={_CANDIDATE: model.bundle_digest, "verdict": decision.verdict.value})
+        run_id = run.info.run_id
+        parameters = {
+            "training_rows": model.training_rows,
+            "training_window": str(model.split.training),
+            "evaluation_window": str(model.split.evaluation),
+            "numeric_features": len(model.numeric_features),
+            "device": model.device,
+            "precision": model.precision,
+            "seed": model.seed,
+            "threshold": model.threshold,
+        }
+        for key, value in parameters.items():
+            self._client.log_param(run_id, key, value)
+        for metrics in evaluation.metrics:
+            for key in ("auc", "pr_auc", "log_loss", "brier", "calibration_error", "cost"):
+                self._client.log_metric(run_id, f"{metrics.model}.{key}", getattr(metrics, key).value)
+        now = int(time.time() * 1000)
+        for step, loss in enumerate(model.losses, start=1):
+            self._client.log_metric(run_id, "train.log_loss", loss, now, step)
+        return run
+
+    def _experiment(self) -> str:
+        found = self._client.get_experiment_by_name(self.name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = str(self._folder / self.name) if self._folder else None
+        return str(self._client.create_experiment(self.name, artifact_location=location))
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_registered_model(self.name)
+        except MlflowException:
+            self._client.create_registered_model(self.name)
+
+    def _by_alias(self, alias: str) -> Any | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_model_version_by_alias(self.name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise _unreachable(self._uri, error) from error
+
+    def _by_tag(self, key: str, value: str) -> Any | None:
+        found = _reach(self._uri, lambda: self._client.search_model_versions(f"name = '{self.name}' and tags.{key} = '{value}'"))
+        return max(found, key=lambda version: int(version.version), default=None)
+
+    def _version(self, number: int) -> Any:
+        return _reach(self._uri, lambda: self._client.get_model_version(self.name, str(number)))
+
+
+def _none() -> Incumbent:
+    return Incumbent(version=None, bundle_uri=None, bundle_digest=None, threshold=None)
+
+
+def _reach(uri: str, call: Callable[[], T]) -> T:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return call()
+    except (MlflowException, OSError) as error:
+        raise _unreachable(uri, error) from error
+
+
+def _unreachable(uri: str, error: Exception) -> RegistryError:
+    text = str(error).strip().split("\n")[0][:300]
+    return RegistryError(f"the model registry at {uri} must be in reach", text, "start it, or mend MLFLOW_TRACKING_URI")

@@ -1,0 +1,253 @@
+"""One section of HTML for each record, as a Deck shows it: what matters in a sentence, few plots, then tables.
+
+Pure functions of records; each fragment carries its style and stays well below 500 KB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from tasks.artifacts import (
+    DataSnapshot,
+    Decision,
+    Evaluation,
+    MonitoringReport,
+    PackageCheck,
+    RegisteredModel,
+    Severity,
+    TrainedModel,
+    TriggerDecision,
+    ValidationReport,
+)
+from tasks.reporting import plots, sentences, text
+from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
+
+_INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
+_WORST_FIRST = [Severity.STOP, Severity.WARN, Severity.PASS]
+
+
+def snapshot(record: DataSnapshot) -> str:
+    """Show the tables of a snapshot with their versions, and the rows that were set aside."""
+    tables = [(t.name, text.count(t.rows), t.version, t.content_hash, t.uri) for t in record.tables]
+    reasons = [(q.table, reason, text.count(rows)) for q in record.quarantined for reason, rows in q.reasons.items()]
+    return fragment(
+        lead("", sentences.snapshot(record)),
+        facts(
+            [
+                ("Source", record.source),
+                ("As of", text.instant(record.as_of)),
+                ("Rows read", text.count(record.rows_read)),
+                ("Content hash", record.content_hash),
+            ]
+        ),
+        heading("Tables"),
+        table(["Table", "Rows", "Version", "Content hash", "Place"], tables),
+        heading("Rows set aside"),
+        table(["Table", "Reason", "Rows"], reasons) + paragraph("A row may have several reasons.")
+        if reasons
+        else paragraph("Every row keeps its contract."),
+    )
+
+
+def validation(record: ValidationReport) -> str:
+    """Show the verdict on a batch, its rows by day and every finding, worst first."""
+    ordered = sorted(record.findings, key=lambda f: _WORST_FIRST.index(f.severity))
+    return fragment(
+        lead(record.verdict, sentences.validation(record)),
+        figure(plots.rows_by_day(record.rows_by_day), "Rows by day"),
+        heading("Findings"),
+        table(["Verdict", "Rule", "Expected", "Found"], [(mark(f.severity), f.rule, f.expected, f.found) for f in ordered]),
+        facts([("Snapshot", record.snapshot_hash)]),
+    )
+
+
+def features(rows: int, numeric: Sequence[str], categorical: Sequence[str]) -> str:
+    """Show the features by kind and by the first word of their names.
+
+    Args:
+        rows: Number of rows that have them.
+        numeric: Names of the numeric features.
+        categorical: Names of the categorical ones.
+    """
+    groups: list[tuple[str, str, str, str]] = []
+    for stem, names in groupby(sorted(numeric, key=_stem), key=_stem):
+        members = list(names)
+        groups.append(("numeric", stem, text.count(len(members)), ", ".join(members)))
+    lone = [group for group in groups if group[2] == "1"]
+    groups = [group for group in groups if group[2] != "1"]
+    if lone:
+        groups.append(("numeric", "other", text.count(len(lone)), ", ".join(group[3] for group in lone)))
+    if categorical:
+        groups.append(("categorical", "all", text.count(len(categorical)), ", ".join(categorical)))
+    return fragment(
+        lead("", sentences.features(rows, numeric, categorical)),
+        table(["Kind", "Group", "Features"], [group[:3] for group in groups]),
+        heading("Names"),
+        *(paragraph(f"{kind.capitalize()}, {stem}: {names}") for kind, stem, _, names in groups),
+    )
+
+
+def _stem(name: str) -> str:
+    return name.split("_")[0]
+
+
+def training(models: Sequence[TrainedModel]) -> str:
+    """Show what was trained, how it did on the rolling-origin folds, and with what."""
+    parts = [lead("", sentences.training(models))]
+    for model in models:
+        image = plots.losses(model.losses)
+        parts.append(figure(image, f"Mean training log-loss of {text.model(model.name)} by epoch"))
+    folds = [(text.model(m.name), f.window, text.count(f.rows), text.decimals(f.log_loss)) for m in models for f in m.folds]
+    trained = [
+        (
+            text.model(m.name),
+            text.count(m.training_rows),
+            text.decimals(m.threshold),
+            text.duration(m.train_seconds),
+            f"{m.device}, {m.precision}",
+            m.seed,
+            text.decimals(m.losses[-1]) if m.losses else None,
+        )
+        for m in models
+    ]
+    parts += [
+        heading("Folds"),
+        paragraph("Each fold is trained on the labels that were known before its first day."),
+        table(["Model", "Days tested on", "Rows", "Log-loss"], folds),
+        heading("Models"),
+        table(["Model", "Training rows", "Threshold", "Time", "Device", "Seed", "Last training log-loss"], trained),
+        table(["Model", "Bundle", "Features"], [(text.model(m.name), m.bundle_digest, m.features_hash) for m in models]),
+    ]
+    if models:
+        split = models[0].split
+        parts.append(facts([("Training days", split.training), ("Evaluation days, held out", split.evaluation)]))
+    return fragment(*parts)
+
+
+def metrics(record: Evaluation) -> str:
+    """Show all models side by side, as a table without a section around it."""
+    rows: list[tuple[object, ...]] = [
+        ("Log-loss, lower is better", *(m.log_loss for m in record.metrics)),
+        ("AUC, higher is better", *(m.auc for m in record.metrics)),
+        ("PR-AUC, higher is better", *(m.pr_auc for m in record.metrics)),
+        ("Brier score, lower is better", *(m.brier for m in record.metrics)),
+        ("Calibration error, lower is better", *(m.calibration_error for m in record.metrics)),
+        ("Cost of a decision, lower is better", *(m.cost for m in record.metrics)),
+        ("Threshold of the decision", *(text.decimals(m.threshold) for m in record.metrics)),
+    ]
+    models = [text.model(m.model, record.incumbent_version) for m in record.metrics]
+    return table(["Metric", *models], rows) + paragraph(_INTERVALS)
+
+
+def evaluation(record: Evaluation) -> str:
+    """Show the models side by side, calibration and segments of the candidate, and the suite's conditions."""
+    gains = [(text.model(name, record.incumbent_version), text.signed(gain)) for name, gain in record.gains.items()]
+    ordered = sorted(record.segments, key=lambda s: (s.segment != "all", -s.log_loss.value))
+    segments = [
+        (
+            s.segment,
+            text.count(s.rows),
+            text.count(s.days),
+            text.share(s.positives / s.rows) if s.rows else None,
+            s.log_loss,
+            s.cost,
+            text.signed(s.gain_over_incumbent) if s.gain_over_incumbent is not None else None,
+        )
+        for s in ordered
+    ]
+    by_model = plots.models(record.metrics, record.incumbent_version)
+    suite = [(mark("PASS" if c.passed else "WARN"), c.check, c.condition, c.details) for c in record.suite]
+    return fragment(
+        lead("", sentences.evaluation(record)),
+        figure(by_model, f"Log-loss by model. {_INTERVALS} The line is the candidate's."),
+        metrics(record),
+        heading("Paired gain of the candidate"),
+        paragraph("How far the candidate's log-loss lies below the other model's on the same rows; above 0 is better."),
+        table(["Over", "Gain in log-loss"], gains),
+        heading("Calibration"),
+        figure(plots.calibration(record.calibration), f"{text.share(record.base_rate)} of all rows are positive."),
+        heading("Segments"),
+        figure(plots.segments(record.segments), "Log-loss by segment, worst first. The line is that of all rows."),
+        figure(plots.segment_gains(record.segments), "Paired gain over the champion by segment, smallest first."),
+        table(["Segment", "Rows", "Days", "Positive", "Log-loss", "Cost of a decision", "Gain over champion"], segments),
+        heading("Training against evaluation data"),
+        table(["Verdict", "Check", "Condition", "Details"], suite) if suite else paragraph("The suite was not run."),
+        facts([("Candidate", record.candidate_digest), ("Evaluation days", record.window), ("Rows", text.count(record.rows))]),
+    )
+
+
+def decision(record: Decision) -> str:
+    """Show the verdict, its reasons, and every requirement with value and threshold."""
+    criteria = [
+        (mark("PASS" if c.holds else "FAIL"), c.name, text.decimals(c.value), text.decimals(c.threshold), c.decides, c.reason)
+        for c in sorted(record.criteria, key=lambda c: c.holds)
+    ]
+    return fragment(
+        lead(record.verdict, sentences.decision(record)),
+        heading("Reasons"),
+        bullets(record.reasons),
+        heading("Requirements"),
+        table(["Met", "Requirement", "Value", "Threshold", "Otherwise", "Reason"], criteria),
+        facts(
+            [
+                ("Candidate", record.candidate_digest),
+                ("Champion", "none" if record.incumbent_version is None else f"v{record.incumbent_version}"),
+                ("Snapshot", record.snapshot_hash),
+            ]
+        ),
+    )
+
+
+def package(record: PackageCheck) -> str:
+    """Show whether the package, in a process of its own, does what the training code does."""
+    return fragment(
+        lead("PASS" if sentences.agrees(record) else "STOP", sentences.package(record)),
+        facts(
+            [
+                ("Bento", record.bento_tag),
+                ("Golden rows", text.count(record.golden_rows)),
+                ("Largest difference in probability", f"{record.largest_difference:.2g}"),
+                ("Limit", f"{record.tolerance:.2g}"),
+                ("Start, cold", text.duration(record.start_seconds)),
+                ("Imports torch", "yes" if record.imported_torch else "no"),
+            ]
+        ),
+    )
+
+
+def registered(record: RegisteredModel) -> str:
+    """Show the version in the registry."""
+    return fragment(
+        lead("", sentences.registered(record)),
+        facts(
+            [
+                ("Model", record.name),
+                ("Version", f"v{record.version}"),
+                ("Aliases", ", ".join(record.aliases) or "none"),
+                ("Package", record.package_digest),
+                ("Run", record.run_id),
+            ]
+        ),
+    )
+
+
+def monitoring(record: MonitoringReport, trigger: TriggerDecision | None) -> str:
+    """Show the champion's quality by day and the drift of each group, with the trigger's decision if there is one."""
+    drifted = Severity.WARN if any(g.is_drifted for g in record.drift) else Severity.PASS
+    drift = [
+        (mark("WARN" if g.is_drifted else "PASS"), g.group, text.decimals(g.statistic), text.decimals(g.p_value), g.column)
+        for g in sorted(record.drift, key=lambda g: (g.p_value, g.group))
+    ]
+    quality = [(str(d.day), text.count(d.rows), text.decimals(d.log_loss)) for d in sorted(record.quality, key=lambda d: d.day)]
+    by_day = plots.quality(record.quality, record.reference_log_loss, record.current_log_loss)
+    return fragment(
+        lead(trigger.action if trigger is not None else drifted, sentences.monitoring(record, trigger)),
+        bullets(trigger.reasons) if trigger is not None else "",
+        figure(by_day, "Log-loss of the champion by labelled day"),
+        heading("Drift"),
+        paragraph(f"{record.current} against {record.reference}."),
+        table(["Verdict", "Group", "Statistic", "p-value", "Most changed column"], drift),
+        heading("Days"),
+        table(["Day", "Rows", "Log-loss"], quality),
+    )

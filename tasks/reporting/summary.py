@@ -1,0 +1,157 @@
+"""A run as a reader meets it: an index with a page for each task, and the closing table in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.artifacts import RunSummary, Verdict
+from tasks.reporting import page, plots, sections, sentences, text
+from tasks.reporting.page import Entry
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+_INDEX = "index.html"
+_STYLES = {Verdict.PROMOTE: "bold green", Verdict.REVIEW: "bold yellow", Verdict.HOLD: "bold red"}
+
+
+def run_report(summary: RunSummary) -> dict[str, str]:
+    """Return the report of a run: file name to whole HTML document.
+
+    `index.html` links one page for each task that has a Deck, named after its task; all belong in one folder.
+    """
+    candidate = [m for m in summary.models if m.name == text.CANDIDATE]
+    baselines = [m for m in summary.models if m.name != text.CANDIDATE]
+    rows = sum(summary.validation.rows_by_day.values())  # features have a row for each row of the main table
+    numeric, categorical = (summary.models[0].numeric_features, summary.models[0].categorical_features) if summary.models else ([], [])
+    parts = [
+        ("ingest", "Data", sentences.snapshot(summary.snapshot), sections.snapshot(summary.snapshot)),
+        ("validate", "Validation", sentences.validation(summary.validation), sections.validation(summary.validation)),
+        ("build_features", "Features", sentences.features(rows, numeric, categorical), sections.features(rows, numeric, categorical)),
+        ("train_baselines", "Baselines", sentences.training(baselines), sections.training(baselines)),
+        ("train_network", "Network", sentences.training(candidate), sections.training(candidate)),
+        ("evaluate", "Evaluation", sentences.evaluation(summary.evaluation), sections.evaluation(summary.evaluation)),
+        ("decide", "Decision", sentences.decision(summary.decision), sections.decision(summary.decision)),
+        ("build_package", "Package", sentences.package(summary.package), sections.package(summary.package)),
+        ("register", "Registry", sentences.registered(summary.registered), sections.registered(summary.registered)),
+    ]
+    entries = [Entry(f"{task}.html", label, fact) for task, label, fact, _ in parts]
+    links = [Entry(_INDEX, "Summary", ""), *entries]
+    pages = {f"{task}.html": page.page(f"{label} · {summary.use_case}", body, links) for task, label, _, body in parts}
+    return {_INDEX: page.index(f"Run of {summary.use_case}", entries, _overview(summary)), **pages}
+
+
+def _overview(summary: RunSummary) -> str:
+    snapshot, registered = summary.snapshot, summary.registered
+    by_model = plots.models(summary.evaluation.metrics, summary.evaluation.incumbent_version)
+    aside = sum(q.rows for q in snapshot.quarantined)
+    return "".join(
+        [
+            page.lead(summary.decision.verdict, sentences.decision(summary.decision)),
+            page.bullets(summary.decision.reasons),
+            page.facts(
+                [
+                    ("Model", f"{registered.name} v{registered.version}"),
+                    ("Aliases", ", ".join(registered.aliases) or "none"),
+                    ("As of", text.instant(summary.as_of)),
+                    ("Days", f"{text.days_between(snapshot.first_day, snapshot.last_day):,}, {snapshot.first_day} to {snapshot.last_day}"),
+                    ("Rows", f"{sum(t.rows for t in snapshot.tables):,}, {aside:,} set aside"),
+                    ("Validation", page.mark(summary.validation.verdict)),
+                    ("Time", text.duration(summary.seconds)),
+                    ("Peak memory", text.memory(summary.peak_memory_mb)),
+                    ("Snapshot", snapshot.content_hash),
+                    ("Run", summary.run_id),
+                ]
+            ),
+            page.heading("Models"),
+            page.figure(by_model, "Log-loss on the evaluation days. The line is the candidate's."),
+            sections.metrics(summary.evaluation),
+            page.heading("Stages"),
+            page.table(
+                ["Stage", "Time", "Peak memory", "Tasks", "From the cache"],
+                [(s.stage, text.duration(s.seconds), text.memory(s.peak_memory_mb), s.tasks, s.cached) for s in summary.stages],
+            ),
+        ]
+    )
+
+
+def closing_table(summary: RunSummary) -> Group:
+    """Return what a terminal of 80 columns or more shows at the end of a run."""
+    from rich.console import Group
+    from rich.rule import Rule
+    from rich.table import Table
+    from rich.text import Text
+
+    verdict = summary.decision.verdict
+    title = Text(f"{summary.use_case}  ", style="bold") + Text(verdict, style=_STYLES[verdict])
+    reasons = Table.grid(padding=(0, 1, 0, 0))
+    for reason in summary.decision.reasons:
+        reasons.add_row("-", Text(reason))
+    return Group(
+        Rule(title, align="left", style="dim"),
+        Text(sentences.decision(summary.decision)),
+        reasons,
+        Text(),
+        _facts(summary),
+        Text(),
+        _models(summary),
+        Text(),
+        _stages(summary),
+        Text(),
+        Rule(style="dim"),
+    )
+
+
+def _facts(summary: RunSummary) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    snapshot, registered = summary.snapshot, summary.registered
+    days = text.days_between(snapshot.first_day, snapshot.last_day)
+    rows, aside = sum(t.rows for t in snapshot.tables), sum(q.rows for q in snapshot.quarantined)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in (
+        ("as of", text.instant(summary.as_of)),
+        ("snapshot", f"{text.short(snapshot.content_hash)}, {days:,} days, {snapshot.first_day} to {snapshot.last_day}"),
+        ("rows", f"{rows:,}, {aside:,} set aside; validation {summary.validation.verdict}"),
+        ("model", f"{registered.name} v{registered.version}, {', '.join(registered.aliases) or 'no alias'}"),
+        ("run", summary.run_id),
+        ("report", summary.report),
+    ):
+        grid.add_row(label, Text(value))
+    return grid
+
+
+def _models(summary: RunSummary) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
+    table.add_column("model", no_wrap=True)
+    for header in ("log-loss", "AUC", "cost of a decision"):
+        table.add_column(header, justify="right")
+    for m in summary.evaluation.metrics:
+        cells = (m.model, str(m.log_loss), text.brief(m.auc), text.brief(m.cost))
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if m.model == text.CANDIDATE else "")
+    return table
+
+
+def _stages(summary: RunSummary) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False, show_footer=True)
+    tasks, cached = sum(s.tasks for s in summary.stages), sum(s.cached for s in summary.stages)
+    table.add_column("stage", footer="total")
+    table.add_column("time", justify="right", footer=text.duration(summary.seconds))
+    table.add_column("peak memory", justify="right", footer=text.memory(summary.peak_memory_mb))
+    table.add_column("tasks", justify="right", footer=str(tasks))
+    table.add_column("from the cache", justify="right", footer=str(cached))
+    for s in summary.stages:
+        table.add_row(Text(s.stage), text.duration(s.seconds), text.memory(s.peak_memory_mb), str(s.tasks), str(s.cached))
+    return table

@@ -1,0 +1,43 @@
+"""The trigger: whether the evidence of a night asks for a challenger.
+
+Drift and decay may only ask for one; the gate alone promotes.
+"""
+
+from __future__ import annotations
+
+from tasks.artifacts import Action, MonitoringReport, MonitoringRules, TriggerDecision
+
+
+def decide(report: MonitoringReport, rules: MonitoringRules) -> TriggerDecision:
+    """Decide from a monitoring report.
+
+    A challenger is asked for when the champion is old, has decayed for certain, or its inputs drift; within the
+    cool-down the same evidence only alerts.
+
+    Args:
+        report: The night's report.
+        rules: Age, margin and cool-down.
+    """
+    reasons: list[str] = []
+    if report.age_days >= rules.oldest_days:
+        reasons.append(f"age: {report.age_days} days since its evaluation, at most {rules.oldest_days} are allowed")
+    limit = report.reference_log_loss + rules.decay_margin
+    if report.current_log_loss.lower > limit:
+        reasons.append(
+            f"decay: log-loss {report.current_log_loss} on {report.current}, certainly above {report.reference_log_loss:.4f} "
+            f"at its evaluation plus the margin of {rules.decay_margin:g}"
+        )
+    reasons += [
+        f"drift: {group.group} ({group.column} most, p = {group.p_value:.4f}) against {report.reference}"
+        for group in report.drift
+        if group.is_drifted
+    ]
+    if not reasons:
+        action = Action.NONE
+        reasons = [f"no drift, no decay, {report.age_days} days old"]
+    elif report.age_days < rules.cool_down_days:
+        action = Action.ALERT
+        reasons.append(f"cool-down: {report.age_days} days since the champion's evaluation, fewer than {rules.cool_down_days}")
+    else:
+        action = Action.CHALLENGE
+    return TriggerDecision(action=action, reasons=reasons, champion_version=report.champion_version, retrain=action == Action.CHALLENGE)

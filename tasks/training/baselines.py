@@ -1,0 +1,100 @@
+"""The baselines that every network is shown beside: logistic regression and LightGBM, on the same inputs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.artifacts import BaselineConfig
+from tasks.model.preprocessing import Codes, Floats, Preprocessing
+from tasks.model.trained import LightgbmModel, LogisticModel, Probabilities, import_lightgbm
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded rows with their labels: shapes (n, width), (n, categories) and (n,)."""
+
+    numbers: Floats
+    codes: Codes
+    labels: Floats
+
+
+def fit_logistic(rows: Encoded, preprocessing: Preprocessing, config: BaselineConfig) -> LogisticModel:
+    """Fit logistic regression with an L2 penalty on the standardised numbers and one-hot codes."""
+    import scipy.sparse
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import OneHotEncoder
+
+    encoder = OneHotEncoder(categories=[np.arange(n) for n in preprocessing.cardinalities])
+    inputs = scipy.sparse.hstack([scipy.sparse.csr_matrix(rows.numbers), encoder.fit_transform(rows.codes)]).tocsr()
+    model = LogisticRegression(C=config.logistic_c, max_iter=500).fit(inputs, rows.labels)
+    weights = model.coef_[0]
+    ends = np.cumsum([preprocessing.width, *preprocessing.cardinalities])
+    parts = np.split(weights, ends[:-1])
+    return LogisticModel(preprocessing, float(model.intercept_[0]), parts[0].tolist(), [part.tolist() for part in parts[1:]])
+
+
+def _lightgbm_parameters(config: BaselineConfig) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "num_leaves": config.lightgbm_leaves,
+        "learning_rate": config.lightgbm_learning_rate,
+        "min_data_in_leaf": 200,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 10.0,
+        "cat_smooth": 50.0,
+        "num_threads": config.threads,
+        "seed": config.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbose": -1,
+    }
+
+
+def _boost(rows: Encoded, config: BaselineConfig, rounds: int) -> Any:
+    lightgbm = import_lightgbm()
+    inputs = np.hstack([rows.numbers, rows.codes])
+    categorical = list(range(rows.numbers.shape[1], inputs.shape[1]))
+    data = lightgbm.Dataset(inputs, rows.labels, categorical_feature=categorical, free_raw_data=True)
+    return lightgbm.train(_lightgbm_parameters(config), data, num_boost_round=rounds)
+
+
+def fit_lightgbm(
+    rows: Encoded, preprocessing: Preprocessing, config: BaselineConfig, folds: Sequence[tuple[Encoded, Encoded]]
+) -> tuple[LightgbmModel, list[Probabilities]]:
+    """Fit LightGBM with the number of rounds that is best over the folds together.
+
+    Args:
+        rows: Rows of the final fit.
+        preprocessing: Their encoding.
+        config: Learning rate, leaves, most rounds.
+        folds: Training and test rows of each fold.
+
+    Returns:
+        The model, and the out-of-time probabilities on each fold's test rows with that number of rounds.
+    """
+    steps = sorted({*range(50, config.lightgbm_rounds, 50), config.lightgbm_rounds})
+    boosters = [_boost(train, config, config.lightgbm_rounds) for train, _ in folds]
+    curves = [
+        {n: booster.predict(np.hstack([test.numbers, test.codes]), num_iteration=n) for n in steps}
+        for booster, (_, test) in zip(boosters, folds, strict=True)
+    ]
+    losses = {n: float(np.mean([log_loss(test.labels, curve[n]) for curve, (_, test) in zip(curves, folds, strict=True)])) for n in steps}
+    best = min(losses, key=lambda n: (losses[n], n))
+    log.info("lightgbm: %d rounds are best on the folds, log-loss %.4f", best, losses[best])
+    return LightgbmModel(preprocessing, _boost(rows, config, best)), [curve[best] for curve in curves]
+
+
+def log_loss(labels: Any, probabilities: Any) -> float:
+    """Return the mean log-loss, probabilities clipped to 1e-7 from 0 and 1."""
+    p = np.clip(np.asarray(probabilities, np.float64), 1e-7, 1 - 1e-7)
+    y = np.asarray(labels, np.float64)
+    return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))

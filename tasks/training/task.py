@@ -1,0 +1,102 @@
+"""Train: the split by time, the baselines and the network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tasks.artifacts import DataSnapshot, Split, TrainingConfig
+from tasks.edges import Bundle, Model, Models, scratch
+from tasks.execution import GPU, LIGHT, publish, stage
+from tasks.frames import LazyFrame
+from tasks.usecase import policy
+from tasks.usecase.features import Features
+
+import images
+
+DEFAULT_CONFIG = policy.TRAINING
+ALERT_EMAILS = policy.ALERT_EMAILS
+
+
+class Baselines(NamedTuple):
+    """LightGBM and logistic regression, in one bundle."""
+
+    bundle: Bundle
+    models: Models
+
+
+class Candidate(NamedTuple):
+    """The trained network."""
+
+    bundle: Bundle
+    model: Model
+
+
+@stage(resources=LIGHT)
+def plan_split(features: LazyFrame[Features], snapshot: DataSnapshot, config: TrainingConfig) -> Split:
+    """Split by time: the last labelled days for evaluation, rolling-origin folds before them.
+
+    Args:
+        features: Rows with their label, where known.
+        snapshot: The data that they come from; its clock says which days are labelled.
+        config: Lengths of the windows.
+    """
+    from tasks.clock import last_labelled_day
+    from tasks.training.split import plan
+    from tasks.usecase import source
+
+    last_day = last_labelled_day(snapshot.as_of, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS)
+    return plan(features, last_day, config, source.LOCAL_ZONE)
+
+
+@stage()
+def train_baselines(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Baselines:
+    """Train logistic regression and LightGBM.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Training days, folds, evaluation days.
+        config: Settings of the baselines.
+    """
+    from tasks.reporting import sections
+    from tasks.training import candidates
+
+    folder = scratch("baselines")
+    models = candidates.train_baselines(_task(features, split), config, folder)
+    publish("baselines", sections.training(models))
+    return Baselines(Bundle(str(folder)), models)
+
+
+@stage(resources=GPU, image=images.GPU, hours=6, interruptible=True)
+def train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
+    """Train the network: bf16 mixed precision on a GPU, float32 on a CPU.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Training days, folds, evaluation days.
+        config: Sizes and schedule.
+    """
+    from tasks.reporting import sections
+    from tasks.training import candidates
+
+    folder = scratch("network")
+    model = candidates.train_network(_task(features, split), config, folder)
+    publish("network", sections.training([model]))
+    return Candidate(Bundle(str(folder)), model)
+
+
+def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import
+    from tasks.contracts import columns
+    from tasks.frames import rows_hash
+    from tasks.training.candidates import Task
+    from tasks.usecase import source
+
+    return Task(
+        features=features,
+        features_hash=rows_hash(features)[:16],
+        numeric=columns(Features, "numeric"),
+        categorical=columns(Features, "categorical"),
+        split=split,
+        zone=source.LOCAL_ZONE,
+        missed_cost=policy.COSTS.missed,
+        needless_cost=policy.COSTS.needless,
+    )

@@ -1,0 +1,171 @@
+"""The clock against an oracle that looks at every event for every query."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import clock
+
+pytestmark = pytest.mark.unit
+
+ZERO = datetime(2013, 3, 10, tzinfo=UTC)
+ZONE = "America/New_York"
+_INSTANT = pl.Datetime("us", "UTC")
+
+# Few instants and few keys, so that ties, edges of windows and repeated keys come up often.
+minutes = st.integers(0, 30)
+keys = st.sampled_from(["a", "b", "c"])
+queries_of = st.lists(st.tuples(keys, keys, minutes), max_size=12)
+events_of = st.lists(st.tuples(keys, keys, st.none() | minutes, st.integers(-(10**12), 10**12)), max_size=20)
+group_by = st.sampled_from([(), ("k",), ("k", "l")])
+
+
+def at(minute: int | None) -> datetime | None:
+    return None if minute is None else ZERO + timedelta(minutes=minute)
+
+
+def query_frame(rows: list[tuple[str, str, int]]) -> pl.DataFrame:
+    schema = {"k": pl.String, "l": pl.String, "at": _INSTANT}
+    return pl.DataFrame([(k, m, at(t)) for k, m, t in rows], schema=schema, orient="row")
+
+
+def event_frame(rows: list[tuple[str, str, int | None, int]]) -> pl.LazyFrame:
+    schema = {"k": pl.String, "l": pl.String, "known": _INSTANT, "v": pl.Int64}
+    return pl.DataFrame([(k, m, at(t), v) for k, m, t, v in rows], schema=schema, orient="row").lazy()
+
+
+def known_at(query: tuple[str, str, int], events: list[Any], by: tuple[str, ...]) -> list[Any]:
+    """Return the events of the query's keys known by its instant, in the order given."""
+    return [e for e in events if e[: len(by)] == query[: len(by)] and e[2] is not None and e[2] <= query[2]]
+
+
+@given(queries_of, events_of, group_by, st.integers(1, 12))
+def test_sums_within_equal_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
+    found = clock.sums_within(
+        query_frame(queries),
+        event_frame(events),
+        by=by,
+        at="at",
+        known="known",
+        values={"n": pl.lit(1), "v": pl.col("v")},
+        windows={"w": timedelta(minutes=width), "all": timedelta(days=9)},
+    )
+    assert found.columns == ["n_w", "v_w", "n_all", "v_all"]
+    expected = []
+    for query in queries:
+        known = known_at(query, events, by)
+        recent = [e for e in known if e[2] > query[2] - width]  # the window is (at - width, at]
+        expected.append((len(recent), sum(e[3] for e in recent), len(known), sum(e[3] for e in known)))
+    assert found.rows() == expected
+
+
+@given(queries_of, events_of, group_by, st.integers(1, 12))
+def test_latest_equals_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
+    found = clock.latest(
+        query_frame(queries), event_frame(events), by=by, at="at", known="known", columns=["v"], within=timedelta(minutes=width)
+    )
+    expected = []
+    for query in queries:
+        known = [e for e in known_at(query, events, by) if e[2] >= query[2] - width]
+        newest = max((e[2] for e in known), default=None)
+        expected.append(next((e[3] for e in reversed(known) if e[2] == newest), None))  # the last given of those at one instant
+    assert found.get_column("v").to_list() == expected
+
+
+@given(queries_of, events_of, st.integers(0, 30))
+def test_what_becomes_known_later_changes_nothing(queries: list[Any], events: list[Any], now: int) -> None:
+    """The leak test in small: without the future, every answer up to now is the same."""
+    asked = [q for q in queries if q[2] <= now]
+    past = [e for e in events if e[2] is not None and e[2] <= now]
+
+    def answers(known: list[Any]) -> list[Any]:
+        kwargs: dict[str, Any] = {"by": ("k",), "at": "at", "known": "known"}
+        frame, right = query_frame(asked), event_frame(known)
+        sums = clock.sums_within(frame, right, values={"v": pl.col("v")}, windows={"w": timedelta(minutes=7)}, **kwargs)
+        newest = clock.latest(frame, right, columns=["v"], within=timedelta(minutes=7), **kwargs)
+        return [*sums.rows(), *newest.rows()]
+
+    assert answers(events) == answers(past)
+
+
+@pytest.mark.parametrize(
+    ("minute", "counted"),
+    [
+        (9, 0),  # the event is known a minute later
+        (10, 1),  # known at the very instant of the query
+        (19, 1),  # the last minute of the window
+        (20, 0),  # exactly as old as the window is long: out
+    ],
+)
+def test_edges_of_the_window(minute: int, counted: int) -> None:
+    found = clock.sums_within(
+        query_frame([("a", "a", minute)]),
+        event_frame([("a", "a", 10, 5)]),
+        by=("k",),
+        at="at",
+        known="known",
+        values={"n": pl.lit(1)},
+        windows={"w": timedelta(minutes=10)},
+    )
+    assert found.item() == counted
+
+
+def test_sums_of_booleans_and_nulls_are_counts() -> None:
+    events = event_frame([("a", "a", 1, 1), ("a", "a", 1, 2), ("a", "a", 2, 3)]).with_columns(
+        pl.when(pl.col("v") > 1).then(pl.col("v") > 2).alias("big")
+    )
+    found = clock.sums_within(
+        query_frame([("a", "a", 3)]),
+        events,
+        by=(),
+        at="at",
+        known="known",
+        values={"big": pl.col("big")},
+        windows={"w": timedelta(hours=1)},
+    )
+    assert found.item() == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "hour"),
+    [
+        (date(2013, 1, 1), 5),  # winter: five hours behind UTC
+        (date(2013, 3, 10), 5),  # the clocks go forward after midnight
+        (date(2013, 3, 11), 4),  # summer
+        (date(2013, 11, 3), 4),  # the clocks go back after midnight
+    ],
+)
+def test_start_of_a_local_day(day: date, hour: int) -> None:
+    assert clock.start_of(day, ZONE) == datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+
+
+def labelled(*rows: tuple[int | None, date, datetime | None]) -> pl.LazyFrame:
+    schema = {"label": pl.Int8, "batch_day": pl.Date, "label_known_at": _INSTANT}
+    return pl.LazyFrame(list(rows), schema=schema, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("label", "known", "kept"),
+    [
+        (1, datetime(2013, 3, 11, 3, 59, tzinfo=UTC), 1),  # a minute before the local day begins
+        (1, datetime(2013, 3, 11, 4, tzinfo=UTC), 0),  # as it begins
+        (None, datetime(2013, 3, 1, tzinfo=UTC), 0),  # no label to learn from
+        (0, None, 0),  # nobody knows when it was known
+    ],
+)
+def test_labelled_before(label: int | None, known: datetime | None, kept: int) -> None:
+    frame = labelled((label, date(2013, 3, 9), known))
+    assert clock.labelled_before(frame, date(2013, 3, 11), ZONE).collect().height == kept
+
+
+def test_labelled_in_takes_both_ends_and_leaves_out_rows_without_a_label() -> None:
+    days = [date(2013, 3, d) for d in range(1, 6)]
+    frame = labelled(*((None if d.day == 3 else 1, d, None) for d in days))
+    found = clock.labelled_in(frame, days[1], days[3]).collect().get_column("batch_day").to_list()
+    assert found == [days[1], days[3]]

