@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 _SHOWN = 300  # characters of a record that are printed
 
 

@@ -46,7 +46,7 @@ def monitor(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
     wanted = asks_for_challenger(decision=decision)
     outcome = (
         conditional("challenge")
-        .if_(wanted.is_true())
+        .if_(wanted.is_true())  # type: ignore[attr-defined]  # a promise while the workflow is compiled
         .then(retrain_on_trigger(as_of=as_of, source=source, config=config))
         .else_()
         .then(stand_by(decision=decision))

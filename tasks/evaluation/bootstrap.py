@@ -56,12 +56,12 @@ class Days:
 
     def sums(self, values: Array) -> Array:
         """Return the sum over each day, shape (days,)."""
-        return np.bincount(self.index, weights=values, minlength=self.count)
+        return np.bincount(self.index, weights=values, minlength=self.count).astype(np.float64)
 
     def histogram(self, bins: npt.NDArray[np.int64], count: int, weights: Array) -> Array:
         """Return the sum of weights by day and bin, shape (days, count)."""
         flat = np.bincount(self.index * count + bins, weights=weights, minlength=self.count * count)
-        return flat.reshape(self.count, count)
+        return flat.astype(np.float64).reshape(self.count, count)
 
 
 def _interval(value: float, resampled: Array) -> Interval:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.errors import BundleError
-from tasks.model.trained import load_baselines, load_network
+from tasks.model.trained import Probabilities, load_baselines, load_network
 
 
 def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | None) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | 
     return frame.with_columns(champion.alias("incumbent"))
 
 
-def _champion(rows: pl.DataFrame, bundle: Path) -> object:
+def _champion(rows: pl.DataFrame, bundle: Path) -> Probabilities:
     model = load_network(bundle)
     missing = [name for name in model.preprocessing.columns if name not in rows.columns]
     if missing:
@@ -49,4 +49,3 @@ def _champion(rows: pl.DataFrame, bundle: Path) -> object:
             "promote the candidate by hand after a review, or restore the features",
         )
     return model.predict(rows)
-

@@ -12,9 +12,7 @@ from tasks.usecase.features import Features
 
 
 @stage()
-def score(
-    features: LazyFrame[Features], split: Split, network: FlyteDirectory, baselines: FlyteDirectory, incumbent: Incumbent
-) -> Scored:
+def score(features: LazyFrame[Features], split: Split, network: FlyteDirectory, baselines: FlyteDirectory, incumbent: Incumbent) -> Scored:
     """Score the evaluation rows with the candidate, the baselines and the champion.
 
     Args:
@@ -57,8 +55,8 @@ def evaluate(
     """
     import polars as pl
 
-    from tasks.evaluation import metrics, suite
     from tasks.clock import labelled_before
+    from tasks.evaluation import metrics, suite
     from tasks.reporting import sections
     from tasks.usecase import policy, segments, source
 

@@ -26,7 +26,6 @@ QUARANTINE = "quarantine"
 _DAYS_A_COMMIT = 31  # bounds the memory of a write and what a killed run does again
 
 
-
 @dataclass(frozen=True)
 class Source:
     """How the use case's raw data are read and dated."""
@@ -138,7 +137,7 @@ def _stretches(days: Sequence[date]) -> Iterator[Sequence[date]]:
 
 def _quarantine(lake: str, bad: Mapping[str, pl.DataFrame]) -> None:
     """Keep the rows set aside as JSON of their raw text, each with its table and all of its reasons."""
-    schema = {"table": pl.String, "row": pl.String, "reasons": pl.List(pl.String)}
+    schema = pl.Schema({"table": pl.String(), "row": pl.String(), "reasons": pl.List(pl.String())})
     parts = [
         frame.select(
             pl.lit(name).alias("table"), pl.struct(pl.exclude(REASONS)).struct.json_encode().alias("row"), pl.col(REASONS).alias("reasons")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import date
 
 import polars as pl
 
@@ -23,7 +24,7 @@ def day_hashes(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def changed_days(incoming: pl.DataFrame, stored: pl.DataFrame) -> list[object]:
+def changed_days(incoming: pl.DataFrame, stored: pl.DataFrame) -> list[date]:
     """Return the days whose rows differ between two frames, sorted."""
     both = day_hashes(incoming).join(day_hashes(stored), on=DAY, how="full", coalesce=True, suffix="_stored")
     differ = ~pl.col(_HASH).eq_missing(pl.col(f"{_HASH}_stored")) | ~pl.col("rows").eq_missing(pl.col("rows_stored"))

@@ -89,7 +89,7 @@ def read(uri: str) -> pl.DataFrame | None:
         return None
     try:
         return _scan(table).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:  # pyarrow's are ValueErrors
         raise damaged(uri, error) from error
 
 

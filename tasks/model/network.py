@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import rtdl_num_embeddings
 import tabm
@@ -67,11 +68,21 @@ class Probability(nn.Module):
         return torch.sigmoid(self.network(numbers, codes)).mean(dim=1)
 
 
+@contextmanager
+def _one_bin_is_enough() -> Iterator[None]:
+    """Silence the package's warning about columns with two values: one bin is what they need."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The .*-th feature has just two bin edges")
+        yield
+
+
 def fit_bins(numbers: Tensor, count: int) -> list[Tensor]:
     """Return the quantile bins of each column of training inputs, shape (n, width)."""
     rows = numbers[torch.linspace(0, len(numbers) - 1, min(len(numbers), 100_000)).long()]
     # A rare non-zero value may not be in the sample, and a bin needs an edge on either side.
-    edges = rtdl_num_embeddings.compute_bins(torch.cat([rows, numbers.amin(0, keepdim=True), numbers.amax(0, keepdim=True)]), n_bins=count)
+    rows = torch.cat([rows, numbers.amin(0, keepdim=True), numbers.amax(0, keepdim=True)])
+    with _one_bin_is_enough():
+        edges = rtdl_num_embeddings.compute_bins(rows, n_bins=count)
     return [edge.contiguous() for edge in edges]
 
 

@@ -63,7 +63,7 @@ class Preprocessing(BaseModel):
     @property
     def columns(self) -> list[str]:
         """Names of the columns that `encode` needs."""
-        return [column.name for column in (*self.numeric, *self.categorical)]
+        return [*(column.name for column in self.numeric), *(column.name for column in self.categorical)]
 
     def encode(self, frame: pl.DataFrame) -> tuple[Floats, Codes]:
         """Encode rows.

@@ -133,7 +133,9 @@ def check_bento(bento: Path, tag: str, model: NetworkModel, golden: pl.DataFrame
                 timeout=_START_LIMIT_SECONDS,
             )
         except subprocess.TimeoutExpired as error:
-            raise PackagingError(f"{tag} must answer within {_START_LIMIT_SECONDS} s", "no answer", "run `make serve` to see why") from error
+            raise PackagingError(
+                f"{tag} must answer within {_START_LIMIT_SECONDS} s", "no answer", "run `make serve` to see why"
+            ) from error
         if done.returncode or not answer.is_file():
             raise PackagingError(f"{tag} must load in a fresh process", done.stderr.strip()[-600:], "read its message above")
         facts = json.loads(answer.read_text())
@@ -147,7 +149,9 @@ def check_bento(bento: Path, tag: str, model: NetworkModel, golden: pl.DataFrame
         imported_torch=facts["imported_torch"],
     )
     if not difference <= tolerance:
-        raise PackagingError(f"{tag} must predict within {tolerance:g} of the training code", f"{difference:g}", "compare the exported model")
+        raise PackagingError(
+            f"{tag} must predict within {tolerance:g} of the training code", f"{difference:g}", "compare the exported model"
+        )
     if check.imported_torch:
         raise PackagingError(f"{tag} must serve without torch", "torch was imported", "look at the imports of tasks/serving")
     log.info("%s: %d golden rows within %.1e of the training code", tag, golden.height, difference)

@@ -26,7 +26,9 @@ def tags(snapshot: DataSnapshot) -> dict[str, str]:
 def _commit() -> str:
     """Return the commit that the code was checked out at, marked if files differ from it."""
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=_ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=_ROOT, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return done.stdout.strip()

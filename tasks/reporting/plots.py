@@ -70,6 +70,7 @@ def _image(figure: Figure, alt: str) -> str:
     width, height = canvas.get_width_height()
     drawn = Image.frombytes("RGBA", (width, height), bytes(canvas.buffer_rgba())).convert("RGB")
     small = drawn.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # keeps pure hues
+    small.putpalette([255 if value > 250 else value for value in small.getpalette() or []])  # and white as the page's
     tag = ImageRenderer().to_html(small)
     return re.sub(r'alt="[^"]*"', lambda _: f'alt="{escape(alt)}" width="{width}" height="{height}"', tag, count=1)
 

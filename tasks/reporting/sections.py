@@ -160,7 +160,7 @@ def evaluation(record: Evaluation) -> str:
     suite = [(mark("PASS" if c.passed else "WARN"), c.check, c.condition, c.details) for c in record.suite]
     return fragment(
         lead("", sentences.evaluation(record)),
-        figure(by_model, f"Log-loss by model. {_INTERVALS} The line is the candidate's."),
+        figure(by_model, "Log-loss by model, with 95 % intervals. The line is the candidate's."),
         metrics(record),
         heading("Paired gain of the candidate"),
         paragraph("How far the candidate's log-loss lies below the other model's on the same rows; above 0 is better."),
@@ -188,7 +188,7 @@ def decision(record: Decision) -> str:
         heading("Reasons"),
         bullets(record.reasons),
         heading("Requirements"),
-        table(["Met", "Requirement", "Value", "Threshold", "Otherwise", "Reason"], criteria),
+        table(["Verdict", "Requirement", "Value", "Threshold", "Otherwise", "Reason"], criteria),
         facts(
             [
                 ("Candidate", record.candidate_digest),

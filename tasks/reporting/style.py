@@ -14,7 +14,7 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",Arial,
 .evergreen h1{{font-size:28px;line-height:1.2;font-weight:650;margin:8px 0 20px}}
 .evergreen h2{{font-size:19px;line-height:1.3;font-weight:650;margin:36px 0 10px}}
 .evergreen p{{margin:0 0 12px;max-width:76ch}}
-.evergreen .lead{{font-size:19px;line-height:1.55;margin-bottom:18px}}
+.evergreen .lead{{max-width:92ch;font-size:19px;line-height:1.55;margin-bottom:18px}}
 .evergreen .note,.evergreen figcaption{{color:#555;font-size:14px}}
 .evergreen ul{{list-style:disc;margin:0 0 16px;padding-left:22px}}
 .evergreen li{{margin:3px 0}}

@@ -19,7 +19,7 @@ def main(golden: str, answer: str) -> None:
     started = time.perf_counter()
     from tasks.serving.service import Evergreen
 
-    service = Evergreen.inner()
+    service = Evergreen.inner()  # type: ignore[attr-defined]  # the decorator's, who ships no types
     seconds = time.perf_counter() - started
     rows = pl.read_parquet(golden).to_dicts()
     replies = [asyncio.run(service.predict(rows=rows[i : i + 500])) for i in range(0, len(rows), 500)]

@@ -72,7 +72,7 @@ class Predictor:
                 is_number = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
                 if value is not None and not is_number:
                     raise BadRequest(f"rows[{number}].{name} must be a finite number or null; got {type(value).__name__}")
-        schema = {name: pl.Float32 for name in self._numeric} | {name: pl.String for name in self._categorical}
+        schema = dict.fromkeys(self._numeric, pl.Float32) | dict.fromkeys(self._categorical, pl.String)
         return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
     def warnings(self, row: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import lightning
 import torch
@@ -93,7 +94,7 @@ class LateFlights(lightning.LightningModule):
         seconds = time.perf_counter() - self._started
         log.info("epoch %d of %d: log-loss %.4f, %.1f s", self.current_epoch + 1, self.config.epochs, mean, seconds)
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> Any:
         """Return AdamW with a linear warm-up and a cosine decay, a step at a time."""
         config, steps = self.config, self.steps
         optimizer = torch.optim.AdamW(self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -109,7 +110,7 @@ class LateFlights(lightning.LightningModule):
 
     def fitted(self) -> Network:
         """Return the network to keep, on the CPU: the moving average if there is one."""
-        network: Network = self.network if self.average is None else self.average.module
+        network = self.network if self.average is None else cast(Network, self.average.module)
         return network.cpu().eval()
 
 
@@ -143,7 +144,7 @@ def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, ca
         TrainingError: If the loss is not finite.
     """
     device = pick_device()
-    precision = "bf16-mixed" if device == "cuda" else "32-true"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if device == "cuda" else "32-true"
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Lightning advises worker processes and logging intervals; batches are in memory and lines are ours.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import images
 from tasks.artifacts import DataSnapshot, Split, TrainingConfig
 from tasks.edges import Bundle, Model, Models, scratch
 from tasks.execution import GPU, LIGHT, publish, stage
 from tasks.frames import LazyFrame
 from tasks.usecase import policy
 from tasks.usecase.features import Features
-
-import images
 
 DEFAULT_CONFIG = policy.TRAINING
 ALERT_EMAILS = policy.ALERT_EMAILS

@@ -7,6 +7,8 @@ weather of the Iowa Environmental Mesonet). Local times are HHMM of the airport 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandera.polars as pa
 import polars as pl
 
@@ -20,9 +22,8 @@ _TIME = {"role": "time"}
 _OTHER = {"role": "other"}
 
 
-def _local_hhmm(text: str, *, nullable: bool = True) -> str:
-    field: str = pa.Field(ge=0, le=2400, nullable=nullable, description=text, metadata=_TIME)
-    return field
+def _local_hhmm(text: str, *, nullable: bool = True) -> Any:
+    return pa.Field(ge=0, le=2400, nullable=nullable, description=text, metadata=_TIME)
 
 
 class Flights(pa.DataFrameModel):

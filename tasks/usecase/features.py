@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pandera.polars as pa
 import polars as pl
@@ -28,30 +29,27 @@ LATE_MINUTES = 15
 F32 = pl.Float32
 
 
-def _key(text: str) -> str:
-    field: str = pa.Field(description=text, metadata={"role": "key"})
-    return field
+def _key(text: str) -> Any:
+    return pa.Field(description=text, metadata={"role": "key"})
 
 
-def _category(text: str) -> str:
-    field: str = pa.Field(description=text, metadata={"role": "categorical", "group": "schedule"})
-    return field
+def _category(text: str) -> Any:
+    return pa.Field(description=text, metadata={"role": "categorical", "group": "schedule"})
 
 
-def _number(group: str, text: str) -> float:
-    field: float = pa.Field(nullable=True, description=text, metadata={"role": "numeric", "group": group})
-    return field
+def _number(group: str, text: str) -> Any:
+    return pa.Field(nullable=True, description=text, metadata={"role": "numeric", "group": group})
 
 
-def _schedule(text: str) -> float:
+def _schedule(text: str) -> Any:
     return _number("schedule", text)
 
 
-def _state(text: str) -> float:
+def _state(text: str) -> Any:
     return _number("state", text)
 
 
-def _weather(text: str) -> float:
+def _weather(text: str) -> Any:
     return _number("weather", text)
 
 

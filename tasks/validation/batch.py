@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import polars as pl
 
@@ -71,8 +72,10 @@ def _graded(value: float, warn: float, stop: float) -> Severity:
 
 def _missing_days(name: str, days: pl.DataFrame, rules: BatchRules) -> Finding:
     present = days.get_column(DAY)
-    expected = pl.date_range(present.min(), present.max(), eager=True) if len(present) else present
-    missing = expected.filter(~expected.is_in(present.implode()))
+    missing: list[date] = []
+    if len(present):
+        first, last = present[0], present[-1]
+        missing = sorted(set(pl.date_range(first, last, eager=True).to_list()) - set(present.to_list()))
     shown = f"{len(missing)} missing" + (f", such as {missing[0]}" if len(missing) else "")
     return Finding(
         rule=f"missing days of {name}",

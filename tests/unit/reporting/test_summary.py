@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from tasks.artifacts import RunSummary, Verdict
+from tasks.reporting import text
+from tasks.reporting.summary import closing_table, run_report
+from tests.unit.reporting import factory
+from tests.unit.reporting.documents import HOSTILE, require_sound
+
+pytestmark = pytest.mark.unit
+
+TASKS = ["ingest", "validate", "build_features", "train_baselines", "train_network", "evaluate", "decide", "build_package", "register"]
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, str]:
+    return run_report(factory.summary())
+
+
+def terminal(summary: RunSummary, width: int) -> str:
+    written = io.StringIO()
+    Console(width=width, color_system=None, file=written).print(closing_table(summary))
+    return written.getvalue()
+
+
+def test_there_is_a_page_for_each_task(report: dict[str, str]) -> None:
+    assert list(report) == ["index.html", *(f"{task}.html" for task in TASKS)]
+
+
+@pytest.mark.parametrize("file", ["index.html", *(f"{task}.html" for task in TASKS)])
+def test_pages_need_no_network(report: dict[str, str], file: str) -> None:
+    require_sound(report[file])
+    assert not re.search(r"https?:|src=\"//|ftp:", report[file])
+
+
+def test_index_links_each_page_and_each_page_the_index(report: dict[str, str]) -> None:
+    links = [str(a["href"]) for a in require_sound(report["index.html"]).of("a")]
+    assert links == [f"{task}.html" for task in TASKS]
+    for task in TASKS:
+        linked = {str(a["href"]) for a in require_sound(report[f"{task}.html"]).of("a")}
+        assert linked == set(report)
+
+
+def test_index_shows_the_run_verdict_first(report: dict[str, str]) -> None:
+    summary = factory.summary()
+    shown = require_sound(report["index.html"]).text
+    facts = [
+        "✓ PROMOTE",
+        *summary.decision.reasons,
+        "2013-07-01 12:00 UTC",
+        "181, 2013-01-01 to 2013-06-30",
+        "183,906, 34 set aside",
+        summary.snapshot.content_hash,
+        summary.run_id,
+        "nyc-late-flights v3",
+        "champion, challenger",
+        *(str(value) for m in summary.evaluation.metrics for value in (m.auc, m.log_loss, m.brier, m.cost)),
+        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
+    ]
+    assert [fact for fact in facts if fact not in shown] == []
+    assert shown.index("PROMOTE") < shown.index(summary.snapshot.content_hash)
+
+
+def test_hostile_texts_of_a_run_stay_text() -> None:
+    for document in run_report(factory.summary().model_copy(update={"use_case": HOSTILE, "run_id": HOSTILE})).values():
+        assert "alert(" in require_sound(document).text
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("champion", [None, 2])
+@pytest.mark.parametrize("width", [80, 90, 100])
+def test_closing_table_fits(verdict: Verdict, champion: int | None, width: int) -> None:
+    shown = terminal(factory.summary(verdict, champion), width)
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) < 45
+    assert lines[0].startswith(f"nyc-late-flights  {verdict}")
+    for m in factory.evaluation(champion).metrics:  # a model is one line, even at 80 columns
+        assert any(line.split() == [*m.model.split(), *f"{m.log_loss} {text.brief(m.auc)} {text.brief(m.cost)}".split()] for line in lines)
+
+
+def test_closing_table_shows_the_run() -> None:
+    summary = factory.summary()
+    shown = " ".join(terminal(summary, 90).split())
+    facts = [
+        *summary.decision.reasons,
+        text.short(summary.snapshot.content_hash),
+        "183,906, 34 set aside; validation WARN",
+        "nyc-late-flights v3, champion, challenger",
+        summary.report,
+        "total 4 min 5 s 2,891 MB 13 1",
+        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
+    ]
+    assert [fact for fact in facts if fact not in shown] == []
+
+
+def test_every_figure_of_the_closing_table_comes_from_the_record() -> None:
+    """Take away all that the record says, as it is written: no digit may be left."""
+    summary = factory.summary()
+    snapshot, decision = summary.snapshot, summary.decision
+    known = [
+        *decision.reasons,
+        f"it meets {sum(c.holds for c in decision.criteria)} of {len(decision.criteria)} requirements",
+        f"in place of v{decision.incumbent_version}",
+        text.instant(summary.as_of),
+        f"{text.short(snapshot.content_hash)}, {text.days_between(snapshot.first_day, snapshot.last_day)} days",
+        str(snapshot.first_day),
+        str(snapshot.last_day),
+        f"{sum(t.rows for t in snapshot.tables):,}, {sum(q.rows for q in snapshot.quarantined)} set aside",
+        f"{summary.registered.name} v{summary.registered.version}",
+        f"run {summary.run_id}",
+        summary.report,
+        *(f"{m.model} {m.log_loss} {text.brief(m.auc)} {text.brief(m.cost)}" for m in summary.evaluation.metrics),
+        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
+        f"total {text.duration(summary.seconds)} {text.memory(summary.peak_memory_mb)} "
+        f"{sum(s.tasks for s in summary.stages)} {sum(s.cached for s in summary.stages)}",
+    ]
+    shown = " ".join(terminal(summary, 90).split())
+    for words in known:
+        assert words in shown
+        shown = shown.replace(words, "")
+    assert not re.search(r"\d", shown), shown
+
+
+def test_closing_table_takes_no_markup_from_a_record() -> None:
+    odd = factory.summary().model_copy(update={"use_case": "[red]x[/red]", "report": "/tmp/[bold]/[/]/index.html", "run_id": "[/odd]"})
+    shown = terminal(odd, 90)
+    assert all(words in shown for words in ("[red]x[/red]", "/tmp/[bold]/[/]/index.html", "[/odd]"))
+
+
+def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+    heavy = "{'matplotlib', 'pandas', 'PIL', 'rich', 'flytekit', 'flytekitplugins.deck'}"
+    code = f"import sys, tasks.reporting.summary; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
