@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
+PACKAGE ?= .evergreen/flyte-package.tgz
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: help setup retrain monitor serve test test-quick check format bench lock package clean distclean
@@ -49,8 +50,11 @@ format: $(STAMP) ## mend format and what lint can mend
 bench: $(STAMP) ## figures beside their peers; NAME=spine [ARGS=--quick]
 	@$(BIN)/python -m tests.benchmarks.$(NAME) $(ARGS)
 
-package: $(STAMP) ## what a cluster would register, as a file
-	@$(BIN)/pyflyte --pkgs workflows,launchplans package --force --output .evergreen/flyte-package.tgz
+# `--copy all`: tasks import their plain modules lazily, so that copying the loaded ones would leave them out; and an
+# image's name then follows its pins alone. No Docker: flytekit would build the images from the network if it found one.
+package: $(STAMP) ## what a cluster would register, as a file; PACKAGE=file.tgz
+	@mkdir -p $(dir $(PACKAGE))
+	@DOCKER_HOST=unix:///nowhere $(BIN)/pyflyte --pkgs workflows,launchplans package --force --copy all --output $(PACKAGE)
 
 lock: ## pin pyproject.toml's closure anew, in a virtual environment of its own
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

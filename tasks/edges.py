@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from flytekit import HashMethod, current_context
+from flytekit.core.context_manager import FlyteContextManager
 from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts import DataSnapshot, TrainedModel
@@ -46,8 +47,15 @@ Bundle = Annotated[FlyteDirectory, HashMethod(_manifest_hash)]
 
 
 def scratch(name: str) -> Path:
-    """Return a path, not yet there, for a folder that a task makes and returns."""
-    return Path(current_context().working_directory) / name
+    """Return a path, not yet there, for a folder that a task makes and returns.
+
+    flytekit uploads a returned folder where outputs go to an object store, and leaves it where it is otherwise: then
+    it has to be made among the outputs, not in the task's temporary directory.
+    """
+    access = FlyteContextManager.current_context().file_access
+    if access.is_remote(access.raw_output_prefix):
+        return Path(current_context().working_directory) / name
+    return Path(access.get_random_remote_path(name))
 
 
 def local_path(folder: FlyteDirectory) -> Path:

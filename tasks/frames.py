@@ -16,6 +16,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pandera.pandas
 import pandera.polars as pa
 import pandera.typing as pandas_typing
@@ -134,8 +135,8 @@ class Checked(PanderaPandasTransformer):  # type: ignore[misc]
     """flytekitplugins-pandera with a capped check in front; used as `Annotated[PandasFrame[S], Checked()]`."""
 
     def get_literal_type(self, t: Any) -> LiteralType:
-        """Return the plugin's type of the frame."""
-        return super().get_literal_type(_bare(t))
+        """Return the type with the schema's columns, which the plugin leaves out."""
+        return LiteralType(structured_dataset_type=_structured(_schema_of(t)))
 
     def assert_type(self, t: Any, v: Any) -> None:
         """Accept any frame; `to_literal` checks the rest."""
@@ -151,7 +152,17 @@ class Checked(PanderaPandasTransformer):  # type: ignore[misc]
         return super().to_literal(ctx, python_val, _bare(python_type), expected)
 
     def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: Any) -> Any:
-        """Read a frame by the plugin."""
+        """Check a frame that was not written in this process, then let the plugin read and report it.
+
+        Raises:
+            ContractViolation: If it breaks its schema.
+        """
+        schema = _schema_of(expected_python_type)
+        if (lv.scalar.structured_dataset.uri, schema.to_schema().name) not in self._VALIDATION_MEMO:
+            frame = pl.from_pandas(self._sd_transformer.to_python_value(ctx, lv, pd.DataFrame)).lazy()
+            # flytekit stores microseconds where pandas contracts say nanoseconds.
+            frame = frame.with_columns(pl.selectors.datetime().dt.cast_time_unit("ns"))
+            contracts.require(frame, schema, f"the frame at {lv.scalar.structured_dataset.uri}")
         return super().to_python_value(ctx, lv, _bare(expected_python_type))
 
 

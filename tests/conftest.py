@@ -11,7 +11,7 @@ from hypothesis import settings
 from tasks.usecase import source
 from tasks.usecase.contract import TABLES
 
-settings.register_profile("evergreen", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.register_profile("evergreen", derandomize=True, deadline=None, max_examples=25, database=None)
 settings.load_profile("evergreen")
 
 _DAYS = 110

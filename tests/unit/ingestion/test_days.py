@@ -224,7 +224,7 @@ def broken() -> pl.DataFrame:
 
 
 def test_bad_rows_are_set_aside_with_their_raw_text_and_every_reason(lake: str) -> None:
-    snapshot = days.ingest(source(broken(), scans=parcels().select("id", "came")), lake, at(6))
+    days.ingest(source(broken(), scans=parcels().select("id", "came")), lake, at(6))
     aside = tables.read(f"{lake}/{days.QUARANTINE}")
     assert aside is not None
     found = {json.loads(row)["note"]: (table, json.loads(row), set(reasons)) for table, row, reasons in aside.iter_rows()}

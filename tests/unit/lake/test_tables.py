@@ -198,9 +198,7 @@ def test_conflicts_without_end_are_a_lake_error(uri: str, naps: list[float], mon
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), DeltaError("Generic error: No space left on device")])
-def test_a_full_disk_is_a_storage_error_at_once(
-    uri: str, naps: list[float], monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_a_full_disk_is_a_storage_error_at_once(uri: str, naps: list[float], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(tables, "write_deltalake", Writer(99, error))
     with pytest.raises(StorageError, match="No space left on device"):
         tables.overwrite(uri, rows(*DAYS))

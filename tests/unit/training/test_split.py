@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.artifacts import TrainingConfig, Window
 from tasks.clock import labelled_before, labelled_in, start_of
 from tasks.errors import SplitError
-from tasks.training.split import last_labelled_day, plan
+from tasks.training.split import plan
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +33,12 @@ def features(days: int = NEEDED, rows_a_day: int = 10, hours_to_label: int = 30)
             "label_known_at": [at + timedelta(hours=hours_to_label) for at in predicted],
             "label": [int(i % 3 == 0) for _, i in begins],
         },
-        schema={"batch_day": pl.Date, "predicted_at": pl.Datetime("us", "UTC"), "label_known_at": pl.Datetime("us", "UTC"), "label": pl.Int8},
+        schema={
+            "batch_day": pl.Date,
+            "predicted_at": pl.Datetime("us", "UTC"),
+            "label_known_at": pl.Datetime("us", "UTC"),
+            "label": pl.Int8,
+        },
     )
 
 
@@ -102,7 +106,11 @@ WINDOWS = [date(2013, 2, 15), date(2013, 2, 22), date(2013, 3, 1)]
         (0, pl.lit(True), r"training rows before 2013-02-15 must have labels of both classes; got 0 positive of 1\d\d"),
         (1, pl.lit(True), "both classes"),
         (0, pl.col("batch_day") >= WINDOWS[2], "rows of 2013-03-01 to 2013-03-07 must have labels of both classes; got 0 positive of 70"),
-        (1, pl.col("batch_day").is_between(WINDOWS[0], WINDOWS[1], closed="left"), "rows of 2013-02-15 to 2013-02-21 must have labels of both"),
+        (
+            1,
+            pl.col("batch_day").is_between(WINDOWS[0], WINDOWS[1], closed="left"),
+            "rows of 2013-02-15 to 2013-02-21 must have labels of both",
+        ),
         (None, pl.col("batch_day") >= WINDOWS[2], "rows of 2013-03-01 to 2013-03-07 must be at least 50; got 0"),  # nothing landed
         (None, pl.lit(True), "training rows before 2013-02-15 must be at least 50; got 0"),
     ],
@@ -111,26 +119,3 @@ def test_one_class_or_too_few_rows_in_a_window(label: int | None, where: pl.Expr
     frame = features().with_columns(label=pl.when(where).then(pl.lit(label, pl.Int8)).otherwise("label"))
     with pytest.raises(SplitError, match=message):
         plan(frame.lazy(), last(), CONFIG, ZONE)
-
-
-@pytest.mark.parametrize(
-    ("as_of", "hours", "expected"),
-    [
-        (datetime(2013, 7, 2, 16, tzinfo=UTC), 12, date(2013, 7, 1)),  # noon in New York: yesterday ended twelve hours ago
-        (datetime(2013, 7, 2, 15, 59, tzinfo=UTC), 12, date(2013, 6, 30)),  # a minute earlier it had not
-        (datetime(2013, 1, 2, 16, 59, tzinfo=UTC), 12, date(2012, 12, 31)),  # winter: noon is 17Z
-        (datetime(2013, 1, 2, 17, tzinfo=UTC), 12, date(2013, 1, 1)),
-        (datetime(2013, 1, 2, 5, tzinfo=UTC), 0, date(2013, 1, 1)),  # as the day ends
-        (datetime(2013, 11, 3, 16, 59, tzinfo=UTC), 12, date(2013, 11, 2)),  # a day of 25 hours has begun: midnight was 04Z
-    ],
-)
-def test_last_labelled_day(as_of: datetime, hours: int, expected: date) -> None:
-    assert last_labelled_day(as_of, ZONE, hours) == expected
-
-
-def test_an_instant_in_another_zone_is_the_same_instant() -> None:
-    from zoneinfo import ZoneInfo
-
-    as_of = datetime(2013, 7, 2, 16, tzinfo=UTC)
-    there: Any = as_of.astimezone(ZoneInfo("Asia/Tokyo"))
-    assert last_labelled_day(there, ZONE, 12) == last_labelled_day(as_of, ZONE, 12)

@@ -1,0 +1,119 @@
+"""No feature sees the future: whatever is deleted or changed after an instant, all rows up to it stay as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from tasks.contracts import REASONS, columns, parse
+from tasks.usecase import features, source
+from tasks.usecase.contract import TABLES
+from tasks.usecase.features import Features
+
+pytestmark = pytest.mark.data
+
+INSTANTS = [
+    datetime(2013, 2, 9, tzinfo=UTC),  # the evening of the blizzard
+    datetime(2013, 3, 10, 7, tzinfo=UTC),  # the very hour in which the clocks go forward
+    datetime(2013, 7, 10, 15, tzinfo=UTC),  # a summer morning: many flights in the air
+    datetime(2013, 11, 3, 6, tzinfo=UTC),  # the hour that comes twice
+]
+BEFORE, AFTER = timedelta(days=35), timedelta(days=3)
+KNOWN_IN_ADVANCE = ["flight_id", "batch_day", "predicted_at", *columns(Features, "categorical"), *columns(Features, "numeric")]
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, pl.LazyFrame]:
+    parsed = {table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES}
+    return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
+
+
+def around(tables: Mapping[str, pl.LazyFrame], instant: datetime) -> dict[str, pl.LazyFrame]:
+    """Keep 35 days before an instant, more than the longest window, and 3 after it."""
+    near = pl.col("time_hour").is_between(instant - BEFORE, instant + AFTER)
+    cut = {name: tables[name].filter(near).collect().lazy() for name in ("flights", "weather")}
+    return {**tables, **cut}
+
+
+_BUILT: dict[datetime, pl.DataFrame] = {}
+
+
+def built(tables: Mapping[str, pl.LazyFrame], instant: datetime) -> pl.DataFrame:
+    """Return the features of all that is known in the end, built once an instant."""
+    if instant not in _BUILT:
+        _BUILT[instant] = features.build(around(tables, instant)).collect()
+    return _BUILT[instant]
+
+
+def until(frame: pl.DataFrame, instant: datetime) -> pl.DataFrame:
+    return frame.filter(pl.col("predicted_at") <= instant).select(KNOWN_IN_ADVANCE)
+
+
+@pytest.mark.parametrize("instant", INSTANTS, ids=str)
+def test_no_feature_sees_what_became_known_later(tables: dict[str, pl.LazyFrame], instant: datetime) -> None:
+    near, whole = around(tables, instant), built(tables, instant)
+    expected = until(whole, instant)
+    assert expected.height > 15_000
+
+    # 1. Every record known after the instant is deleted. Flights that had not left then are gone with it.
+    known = source.known_by(near, instant)
+    without = features.build(known).collect()
+    found = until(without, instant)
+    assert found.height > 0.95 * expected.height
+    assert found.equals(expected.filter(pl.col("flight_id").is_in(found.get_column("flight_id").implode())))
+    # Labels: those known then are there and the same, the others are not there.
+    labels = without.join(whole.select("flight_id", "label", "label_known_at"), on="flight_id", suffix="_later")
+    was_known = pl.col("label_known_at_later") <= instant
+    assert labels.filter(was_known).select((pl.col("label") == pl.col("label_later")).all()).item()
+    assert labels.filter(~was_known).get_column("label").null_count() == labels.filter(~was_known).height > 0
+
+    # 2. Every record known after the instant is changed. All flights stay, also those about to leave.
+    changed = until(features.build(_changed_after(near, instant)).collect(), instant)
+    assert changed.equals(expected)
+
+
+def _changed_after(tables: Mapping[str, pl.LazyFrame], instant: datetime) -> dict[str, pl.LazyFrame]:
+    """Let every flight that had not left arrive and leave two days late, and the weather after the instant be wild."""
+    flights = source.with_instants(tables["flights"], tables["airports"])
+    has_left = pl.coalesce("departed_at", "scheduled_departure") <= instant
+    # One that was cancelled or diverted before then never lands.
+    stays = has_left & (pl.col("landed_at") <= instant).fill_null(True)
+    two_days = pl.lit(2880, dtype=pl.Int64)
+    flights = flights.with_columns(
+        dep_delay=pl.when(has_left).then("dep_delay").otherwise(two_days),
+        arr_delay=pl.when(stays).then("arr_delay").otherwise(two_days),
+    ).select(tables["flights"].collect_schema().names())
+    later = pl.col("time_hour") + pl.duration(hours=1) > instant
+    wild = tables["weather"].with_columns(
+        pl.when(later).then(pl.lit(99.0)).otherwise(name).alias(name) for name in ("humid", "wind_speed", "wind_gust", "precip", "visib")
+    )
+    return {**tables, "flights": flights, "weather": wild}
+
+
+def test_the_changes_of_this_test_do_change_later_rows(tables: dict[str, pl.LazyFrame]) -> None:
+    """Else the test above would prove nothing."""
+    instant = INSTANTS[2]
+    near = around(tables, instant)
+    later = pl.col("predicted_at") > instant + timedelta(hours=3)
+    whole, changed = built(tables, instant).filter(later), features.build(_changed_after(near, instant)).collect().filter(later)
+    assert whole.height == changed.height > 1_000
+    for name in ("departures_origin_1h_n", "arrivals_dest_24h_late", "wind_speed", "precip_6h"):
+        differ = (whole.sort("flight_id")[name].ne_missing(changed.sort("flight_id")[name])).mean()
+        assert differ is not None
+        assert differ > 0.2, name
+
+
+def test_a_feature_that_peeked_would_be_found(tables: dict[str, pl.LazyFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weather that counts from its hour, not from its last reading, is a leak of an hour: the test must see it."""
+    instant = INSTANTS[2]
+    near, expected = around(tables, instant), until(built(tables, instant), instant)
+    real = features.clock.latest
+
+    def early(queries: pl.DataFrame, events: pl.LazyFrame, **kwargs: object) -> pl.DataFrame:
+        return real(queries, events.with_columns(pl.col("known_at") - pl.duration(hours=1)), **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(features.clock, "latest", early)
+    assert not until(features.build(_changed_after(near, instant)).collect(), instant).equals(expected)

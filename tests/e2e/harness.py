@@ -1,0 +1,111 @@
+"""Commands as a user runs them: a process of its own, a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = {
+    "network": {"k": 4, "width": 48, "blocks": 2, "embedding_width": 4, "bins": 16, "batch_rows": 64, "averaging_decay": 0.97},
+    "baselines": {"lightgbm_rounds": 40},
+    "evaluation_days": 14,
+    "folds": 1,
+    "fold_days": 14,
+    "training_days": 28,
+}
+"""A training that takes seconds."""
+
+AS_OF = "2013-04-10"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command gave."""
+
+    status: int
+    output: str
+    seconds: float
+
+
+class Project:
+    """The project with a home and a source of its own."""
+
+    def __init__(self, home: Path, source: str, config: dict[str, Any] | None = None, root: Path = ROOT) -> None:
+        self.home, self.source, self.root = home, source, root
+        home.mkdir(parents=True, exist_ok=True)
+        self.config = home / "config.json"
+        self.config.write_text(json.dumps(config or SMALL))
+        self.first: dict[str, Any] = {}
+
+    def command(self, workflow: str, as_of: str = AS_OF, source: str | None = None) -> list[str]:
+        name = workflow.rpartition("/")[2]
+        inputs = ["--as_of", as_of, "--source", source or self.source]
+        if name not in ("ingest", "validation"):
+            inputs += ["--config", str(self.config)]
+        return [sys.executable, "-m", "flytekit.clis.sdk_in_container.pyflyte", "run", f"workflows/{workflow}.py", name, *inputs]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("EVERGREEN", "FLYTE", "MLFLOW", "BENTOML", "PYTHONPATH"))}
+        return kept | {"EVERGREEN_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "100"} | more
+
+    def run(self, workflow: str, as_of: str = AS_OF, source: str | None = None, **more: str) -> Result:
+        started = time.perf_counter()
+        done = subprocess.run(
+            self.command(workflow, as_of, source),
+            cwd=self.root,
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, time.perf_counter() - started)
+
+    def kill_when(self, line: str, workflow: str = "retrain") -> None:
+        """Run a workflow and kill it (SIGKILL) as soon as its output has a line."""
+        process = subprocess.Popen(
+            self.command(workflow),
+            cwd=self.root,
+            env=self.environment(PYTHONUNBUFFERED="1"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        seen = []
+        for text in process.stdout:
+            seen.append(text)
+            if line in text:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        process.stdout.close()
+        assert process.wait(timeout=60) == -signal.SIGKILL, f"{line!r} never came:\n{''.join(seen)}"
+
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "runs" / "latest" / "summary.json").read_text())
+        return found
+
+    def cached(self) -> dict[str, tuple[int, int]]:
+        """Return stage to (tasks, of these from the cache) of the latest run."""
+        return {stage["stage"]: (stage["tasks"], stage["cached"]) for stage in self.summary()["stages"]}
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what a run decided, without when and how long."""
+        summary = self.summary()
+        for model in summary["models"]:
+            del model["train_seconds"]
+        snapshot = {k: v for k, v in summary["snapshot"].items() if k != "tables"}
+        content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
+        kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}
+        return kept | {"snapshot": snapshot, "content": content, "version": summary["registered"]["version"]}

@@ -1,0 +1,55 @@
+"""The monitor: drift put into the source after the champion's training makes a challenger."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.e2e.harness import Project
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("monitor")]
+
+TRAINED, WATCHED = "2013-03-27", "2013-04-10"
+
+
+def _promote(project: Project, version: int) -> None:
+    """Make a version the champion, as a person does in MLflow."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{project.home / 'mlflow.db'}", registry_uri=f"sqlite:///{project.home / 'mlflow.db'}")
+    client.set_registered_model_alias("nyc-late-flights", "champion", str(version))
+
+
+def test_without_a_champion_it_says_what_to_do(tmp_path: Path, small_source: str) -> None:
+    result = Project(tmp_path / "home", small_source).run("monitor", as_of=WATCHED)
+    assert result.status != 0
+    assert "must have a champion" in " ".join(result.output.replace("│", " ").split()), result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # mlflow's own, at import
+def test_injected_drift_is_found_and_retrained(tmp_path: Path, small_source: str) -> None:
+    folder = tmp_path / "source"
+    shutil.copytree(small_source, folder)
+    project = Project(tmp_path / "home", str(folder))
+    trained = project.run("retrain", as_of=TRAINED)
+    assert trained.status == 0, trained.output
+    _promote(project, 1)
+
+    # From here on the wind is reported in another unit, 1.8 times the number.
+    weather = pl.read_csv(folder / "weather.csv", infer_schema=False)
+    turned = [(pl.col(c).cast(pl.Float64) * 1.8).cast(pl.String).alias(c) for c in ("wind_speed", "wind_gust")]
+    late = pl.col("time_hour") >= "2013-03-27"
+    weather.with_columns(pl.when(late).then(new).otherwise(pl.col(new.meta.output_name())) for new in turned).write_csv(
+        folder / "weather.csv", null_value="NA"
+    )
+
+    watched = project.run("monitor", as_of=WATCHED)
+    assert watched.status == 0, watched.output
+    assert "CHALLENGE of champion 1" in watched.output
+    assert "drift: weather (wind" in watched.output
+    assert project.summary()["registered"]["version"] == 2
+    assert project.summary()["evaluation"]["incumbent_version"] == 1

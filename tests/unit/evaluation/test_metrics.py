@@ -1,0 +1,155 @@
+"""Models side by side: every number is that of the same rows, and segments too small to tell are left out."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+from tasks.artifacts import Costs, Evaluation, SuiteCondition, Window
+from tasks.evaluation import metrics
+
+pytestmark = pytest.mark.unit
+
+ROWS = 400
+COSTS = Costs(missed=4, needless=1)
+WINDOW = Window(first_day=date(2013, 11, 1), last_day=date(2013, 11, 28))
+THRESHOLDS = {"network": 0.4, "lightgbm": 0.5, "logistic": 0.5, "incumbent": 0.6}
+SEGMENTS = {
+    "origin EWR": pl.col("origin") == "EWR",
+    "few rows": pl.col("n") < 29,
+    "one class": pl.col("label_is_1"),
+    "unknown": pl.col("gaps") > 0,  # null where nothing is known: not in the segment
+    "nobody": pl.col("n") < 0,
+}
+
+
+def scored() -> pl.DataFrame:
+    generator = np.random.default_rng(3)
+    label = generator.integers(0, 2, ROWS)
+
+    noise = generator.normal(0, 0.1, ROWS)  # shared: some rows are hard for every model
+
+    def model(strength: float) -> Any:
+        return np.clip(0.5 + strength * (label - 0.5) + noise, 0.01, 0.99)
+
+    days = [WINDOW.first_day + timedelta(days=i % 28) for i in range(ROWS)]
+    return pl.DataFrame(
+        {
+            "batch_day": days,
+            "label": label,
+            "network": model(0.4),
+            "lightgbm": model(0.3),
+            "logistic": model(0.1),
+            "incumbent": model(0.2),
+        }
+    )
+
+
+SCORED = scored()
+FEATURES = pl.DataFrame(
+    {
+        "origin": ["EWR", "JFK"] * (ROWS // 2),
+        "n": range(ROWS),
+        "label_is_1": SCORED.get_column("label") == 1,
+        "gaps": [1.0 if i % 4 == 0 else None for i in range(ROWS)],
+    }
+)
+
+
+def evaluate(incumbent: int | None = 3, frame: pl.DataFrame = SCORED) -> Evaluation:
+    suite = [SuiteCondition(check="drift", condition="below 0.2", passed=True, details="0.1")]
+    return metrics.evaluate(frame, FEATURES, SEGMENTS, THRESHOLDS, COSTS, WINDOW, "digest", incumbent, suite)
+
+
+@pytest.fixture(scope="module")
+def beside() -> Evaluation:
+    return evaluate()
+
+
+@pytest.mark.parametrize("model", ["network", "lightgbm", "logistic", "incumbent"])
+def test_values_are_those_of_scikit_learn(beside: Evaluation, model: str) -> None:
+    found, labels, scores = beside.of(model), SCORED["label"].to_numpy(), SCORED[model].to_numpy()
+    assert found.log_loss.value == pytest.approx(log_loss(labels, scores))
+    assert found.auc.value == pytest.approx(roc_auc_score(labels, scores))
+    assert found.brier.value == pytest.approx(brier_score_loss(labels, scores))
+    flagged = scores >= THRESHOLDS[model]
+    assert found.cost.value == pytest.approx((4 * (~flagged & (labels == 1)) + 1 * (flagged & (labels == 0))).mean())
+    assert found.threshold == THRESHOLDS[model]
+
+
+@pytest.mark.parametrize("model", ["network", "lightgbm", "logistic", "incumbent"])
+def test_intervals_hold_their_values(beside: Evaluation, model: str) -> None:
+    for name, interval in beside.of(model):
+        if name not in ("model", "threshold", "calibration_error"):  # the last is biased upwards by resampling
+            assert interval.lower < interval.value < interval.upper, name
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "logistic", "incumbent"])
+def test_gains_are_paired_and_positive_for_the_better_network(beside: Evaluation, model: str) -> None:
+    gain = beside.gains[model]
+    assert gain.value == pytest.approx(beside.of(model).log_loss.value - beside.of("network").log_loss.value)
+    assert gain.lower > 0
+    # Paired: the interval is narrower than the two apart.
+    apart = sum(beside.of(m).log_loss.upper - beside.of(m).log_loss.lower for m in (model, "network"))
+    assert gain.upper - gain.lower < apart
+
+
+def test_without_an_incumbent_its_column_is_not_read(beside: Evaluation) -> None:
+    found = evaluate(None, SCORED.with_columns(incumbent=pl.lit(None, dtype=pl.Float64)))
+    assert [m.model for m in found.metrics] == ["network", "lightgbm", "logistic"]
+    assert "incumbent" not in found.gains
+    assert all(segment.gain_over_incumbent is None for segment in found.segments)
+    assert found.of("network") == beside.of("network")
+
+
+def test_segments_that_tell_nothing_are_left_out(beside: Evaluation) -> None:
+    assert [segment.segment for segment in beside.segments] == ["all", "origin EWR", "unknown"]
+
+
+def test_a_segment_is_measured_on_its_own_rows(beside: Evaluation) -> None:
+    found = next(segment for segment in beside.segments if segment.segment == "origin EWR")
+    mask = (FEATURES["origin"] == "EWR").to_numpy()
+    labels = SCORED["label"].to_numpy()[mask]
+    assert (found.rows, found.positives, found.days) == (mask.sum(), labels.sum(), SCORED.filter(mask)["batch_day"].n_unique())
+    assert found.log_loss.value == pytest.approx(log_loss(labels, SCORED["network"].to_numpy()[mask]))
+    assert found.gain_over_incumbent is not None
+    incumbent = log_loss(labels, SCORED["incumbent"].to_numpy()[mask])
+    assert found.gain_over_incumbent.value == pytest.approx(incumbent - found.log_loss.value)
+
+
+def test_the_overall_segment_is_the_whole(beside: Evaluation) -> None:
+    assert beside.segments[0].log_loss == beside.of("network").log_loss
+    assert (beside.segments[0].rows, beside.rows, beside.base_rate) == (ROWS, ROWS, pytest.approx(SCORED["label"].mean()))
+
+
+def test_calibration_and_suite_come_along(beside: Evaluation) -> None:
+    assert sum(b.rows for b in beside.calibration) == ROWS
+    assert [c.check for c in beside.suite] == ["drift"]
+    assert Evaluation.model_validate_json(beside.model_dump_json()) == beside
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "loss"),
+    [
+        (1, 1.0, 0.0),
+        (0, 0.0, 0.0),
+        (1, 0.0, -np.log(1e-7)),  # a certain error is bounded
+        (0, 1.0, -np.log(1e-7)),
+        (1, 0.5, np.log(2)),
+    ],
+)
+def test_row_loss(label: int, probability: float, loss: float) -> None:
+    assert metrics.row_loss(np.array([float(label)]), np.array([probability]))[0] == pytest.approx(loss, abs=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("label", "probability", "cost"),
+    [(1, 0.5, 0), (1, 0.49, 4), (0, 0.5, 1), (0, 0.49, 0)],  # the threshold itself is flagged
+)
+def test_row_cost(label: int, probability: float, cost: float) -> None:
+    assert metrics.row_cost(np.array([float(label)]), np.array([probability]), 0.5, COSTS)[0] == cost
