@@ -1,7 +1,8 @@
 """What runs by the clock: a night's ingest, validation and monitoring, and a week's challenger.
 
 The kick-off time of the schedule is `as_of`. These plans are addressed by variable name with `pyflyte run`, and by
-their own name on a cluster, where `pyflyte register` also starts their schedules.
+their own name on a cluster.
+Registering does not start them: a person activates a schedule once its source is a live one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ nightly_monitor = LaunchPlan.get_or_create(
     schedule=CronSchedule(schedule="0 16 * * *", kickoff_time_input_arg="as_of"),
     fixed_inputs={"source": SOURCE},
     notifications=_ON_FAILURE,
-    auto_activate=True,
 )
 """Every day: ingest, validate, watch the champion, and train a challenger if the evidence asks for one."""
 
@@ -33,6 +33,5 @@ weekly_retrain = LaunchPlan.get_or_create(
     schedule=CronSchedule(schedule="0 18 * * 1", kickoff_time_input_arg="as_of"),
     fixed_inputs={"source": SOURCE},
     notifications=_ON_FAILURE,
-    auto_activate=True,
 )
 """Every Monday: a challenger, judged against the champion."""

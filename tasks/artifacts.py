@@ -414,6 +414,7 @@ class ChampionState(Record):
     bundle_digest: str
     evaluation: Window
     log_loss: float
+    newest_candidate_day: date = Field(description="Last evaluation day of the newest version, promoted or not")
 
 
 class GroupDrift(Record):
@@ -435,16 +436,17 @@ class DayQuality(Record):
 
 
 class MonitoringReport(Record):
-    """What the days since the champion's training look like."""
+    """What the days since the champion's training look like; without `current` they are too few to tell."""
 
     champion_version: int
     reference: Window
-    current: Window
+    current: Window | None
     age_days: int
+    days_since_candidate: int
     drift: list[GroupDrift]
     quality: list[DayQuality]
     reference_log_loss: float
-    current_log_loss: Interval
+    current_log_loss: Interval | None
 
 
 class Action(StrEnum):

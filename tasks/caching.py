@@ -24,8 +24,11 @@ PROJECT = ("tasks", "workflows", "launchplans", "images")
 _RUNS_IT_ONLY = frozenset({"tasks.execution", "tasks.local", "tasks.caching", "images"})
 """Where and how a task runs, not what it gives: resources, images, progress lines, this module."""
 
-_PINNED_AS = {"sklearn": "scikit-learn", "pytorch_lightning": "lightning"}
+_PINNED_AS = {"sklearn": "scikit-learn", "PIL": "pillow", "flytekitplugins.deck": "flytekitplugins-deck-standard"}
 """Import names that differ from the name of their package."""
+
+_NAMESPACES = frozenset({"flytekitplugins"})
+"""Top-level names that several packages share: the second part tells which."""
 
 
 class SourceVersion:
@@ -107,7 +110,7 @@ def _read(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
             if top in PROJECT:
                 project.update(part for part in _with_parents(name) if _path(part) is not None)
             elif top not in sys.stdlib_module_names:
-                foreign.add(top)
+                foreign.add(".".join(name.split(".")[:2]) if top in _NAMESPACES else top)
     code = ast.dump(_Bare().visit(tree))
     return hashlib.sha256(code.encode()).hexdigest(), frozenset(project), frozenset(foreign)
 

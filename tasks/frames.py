@@ -22,7 +22,7 @@ import pandera.polars as pa
 import pandera.typing as pandas_typing
 import pandera.typing.polars as polars_typing
 import polars as pl
-from flytekit import FlyteContext
+from flytekit import FlyteContext, HashMethod
 from flytekit.core.type_engine import TypeEngine, TypeTransformer
 from flytekit.models.literals import Literal, Scalar, StructuredDataset, StructuredDatasetMetadata
 from flytekit.models.types import LiteralType, SimpleType, StructuredDatasetType
@@ -171,7 +171,7 @@ def _bare(t: Any) -> Any:
 
 
 class ScoredRows(pandera.pandas.DataFrameModel):
-    """Probabilities of every model on the same rows; without an incumbent its column repeats the candidate's."""
+    """Probabilities of every model on the same rows. The incumbent's column is null without one."""
 
     row: int = pa.Field(ge=0, description="Row of the evaluation features, in their order")
     batch_day: pandera.pandas.DateTime = pa.Field(description="Local day of the row")
@@ -186,5 +186,9 @@ class ScoredRows(pandera.pandas.DataFrameModel):
         coerce = False
 
 
-Scored = typing.Annotated[PandasFrame[ScoredRows], Checked()]
+def _pandas_hash(frame: pd.DataFrame) -> str:
+    return rows_hash(pl.from_pandas(frame))
+
+
+Scored = typing.Annotated[PandasFrame[ScoredRows], Checked(), HashMethod(_pandas_hash)]
 """The type of scored rows on a task edge."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from typing import Any
 from flytekit.core.context_manager import ExecutionState, FlyteContextManager
 from flytekit.core.local_cache import LocalTaskCache
 from flytekit.models.literals import Literal, LiteralMap
+
+from tasks.errors import StorageError
 
 log = logging.getLogger("tasks")
 
@@ -76,7 +79,8 @@ class _CheckedCache(LocalTaskCache):
         from diskcache import Cache
 
         keep_outputs()
-        LocalTaskCache._cache = Cache(str(home() / "cache"))
+        with _writable_cache():
+            LocalTaskCache._cache = Cache(str(home() / "cache"))
         LocalTaskCache._initialized = True
 
     @staticmethod
@@ -95,14 +99,31 @@ class _CheckedCache(LocalTaskCache):
         log.info("%s: unchanged, from the cache", _short(task_name))
         return hit
 
+    @staticmethod
+    def set(*arguments: Any, **named: Any) -> None:
+        with _writable_cache():
+            _set(*arguments, **named)
 
-_get = LocalTaskCache.get
+
+_get, _set = LocalTaskCache.get, LocalTaskCache.set
+
+
+@contextmanager
+def _writable_cache() -> Iterator[None]:
+    """Say what to do when the cache cannot be written."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            f"{home() / 'cache'} must be writable", f"{error}", "free space or mend permissions, then run again: finished tasks are kept"
+        ) from error
 
 
 def install() -> None:
     """Put the checked cache in flytekit's place; reads and writes nothing."""
     LocalTaskCache.initialize = _CheckedCache.initialize  # type: ignore[method-assign]
     LocalTaskCache.get = _CheckedCache.get  # type: ignore[method-assign]
+    LocalTaskCache.set = _CheckedCache.set  # type: ignore[method-assign]
 
 
 def _uris(literals: Any) -> Iterator[str]:

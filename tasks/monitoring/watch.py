@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
@@ -10,9 +11,10 @@ import polars as pl
 
 from tasks.artifacts import ChampionState, DayQuality, Interval, MonitoringReport, MonitoringRules, Window
 from tasks.clock import labelled_in
-from tasks.errors import ClockError
 from tasks.model.trained import NetworkModel
 from tasks.monitoring import drift
+
+log = logging.getLogger(__name__)
 
 _RESAMPLES = 1_000
 
@@ -35,33 +37,32 @@ def watch(
         groups: Group to its numeric features.
         rules: Lengths of windows, rates and margins.
 
-    Raises:
-        ClockError: If too few labelled days have passed since its evaluation.
+    Returns:
+        The report; without drift and quality where too few labelled days have passed since the champion's evaluation.
     """
     first = max(champion.evaluation.last_day + timedelta(days=1), last_day - timedelta(days=rules.current_days - 1))
     current = Window(first_day=first, last_day=last_day)
     days = (last_day - first).days + 1
-    if days < rules.fewest_current_days:
-        raise ClockError(
-            f"monitoring needs {rules.fewest_current_days} labelled days after the champion's evaluation, which ended on "
-            f"{champion.evaluation.last_day}",
-            f"{max(0, days)}, the last being {last_day}",
-            "choose a later --as_of; until then the champion's evaluation is the newest evidence",
-        )
     end = champion.evaluation.last_day
     reference = Window(first_day=end - timedelta(days=rules.reference_days - 1), last_day=end)
-    then, now = (labelled_in(features, w.first_day, w.last_day).collect() for w in (reference, current))
-    quality, loss = _quality(now, model)
-    return MonitoringReport(
+    report = MonitoringReport(
         champion_version=champion.version,
         reference=reference,
-        current=current,
-        age_days=(last_day - end).days,
-        drift=drift.find_drift(then, now, groups, rules.false_alarm_rate, rules.permutations),
-        quality=quality,
+        current=None,
+        age_days=max(0, (last_day - end).days),
+        days_since_candidate=max(0, (last_day - champion.newest_candidate_day).days),
+        drift=[],
+        quality=[],
         reference_log_loss=champion.log_loss,
-        current_log_loss=loss,
+        current_log_loss=None,
     )
+    if days < rules.fewest_current_days:
+        log.info("%d labelled days since the champion's evaluation: fewer than %d tell nothing", max(0, days), rules.fewest_current_days)
+        return report
+    then, now = (labelled_in(features, w.first_day, w.last_day).collect() for w in (reference, current))
+    quality, loss = _quality(now, model)
+    found = drift.find_drift(then, now, groups, rules.false_alarm_rate, rules.permutations)
+    return report.model_copy(update={"current": current, "drift": found, "quality": quality, "current_log_loss": loss})
 
 
 def _quality(rows: pl.DataFrame, model: NetworkModel) -> tuple[list[DayQuality], Interval]:

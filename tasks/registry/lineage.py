@@ -11,9 +11,10 @@ from tasks.artifacts import DataSnapshot
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def tags(snapshot: DataSnapshot) -> dict[str, str]:
-    """Return the tags: the snapshot's content, clock and versions; the code commit; the hash of the lock."""
+def tags(snapshot: DataSnapshot, owner: str) -> dict[str, str]:
+    """Return the tags: the owner; the snapshot's content, clock and versions; the code commit; the hash of the lock."""
     return {
+        "owner": owner,
         "snapshot_hash": snapshot.content_hash,
         "as_of": snapshot.as_of.isoformat(),
         "source": snapshot.source,

@@ -49,7 +49,7 @@ def register(
 
     folder = local_path(package)
     registered = Registry(tracking_uri(), policy.MODEL_NAME).register(
-        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot)
+        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot, policy.OWNER)
     )
     publish("registry", sections.registered(registered))
     return registered

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _CANDIDATE, _INCUMBENT, _PACKAGE = "candidate_digest", "incumbent_version", "package_digest"
+_SETTLED = "alias_settled"
 _NONE = "none"
 
 T = TypeVar("T")
@@ -94,6 +95,7 @@ class Registry:
             bundle_digest=tags[_PACKAGE],
             evaluation=Window(first_day=tags["evaluation_first_day"], last_day=tags["evaluation_last_day"]),
             log_loss=float(tags["evaluation_log_loss"]),
+            newest_candidate_day=max(v.tags["evaluation_last_day"] for v in self._versions()),
         )
 
     def register(
@@ -106,7 +108,7 @@ class Registry:
         decision: Decision,
         lineage: Mapping[str, str],
     ) -> RegisteredModel:
-        """Register a package, and set its alias by the decision: `champion` on PROMOTE, else `challenger`.
+        """Register a package, and set its alias by the decision, once: `champion` on PROMOTE, else `challenger`.
 
         Args:
             package: The package's folder.
@@ -140,7 +142,10 @@ class Registry:
             version = self._client.create_model_version(self.name, source=source, run_id=run.info.run_id, tags=tags)
             self._client.set_terminated(run.info.run_id)
         number = int(version.version)
-        self._set_alias(number, decision.verdict)
+        if _SETTLED not in version.tags:
+            # Once only: a repeated run must not undo what came after it, a rollback by a person among it.
+            self._set_alias(number, decision.verdict)
+            self._client.set_model_version_tag(self.name, str(number), _SETTLED, "true")
         aliases = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if self.version_of(a) == number]
         log.info("version %d of %s: %s", number, self.name, ", ".join(aliases) or "no alias")
         return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=package_digest, run_id=version.run_id)
@@ -157,21 +162,13 @@ class Registry:
         return f"{self._client.get_run(version.run_id).info.artifact_uri}/bento"
 
     def _set_alias(self, number: int, verdict: Verdict) -> None:
-        champion = self.version_of(CHAMPION)
         if verdict != Verdict.PROMOTE:
-            if champion != number:
-                self._client.set_registered_model_alias(self.name, CHALLENGER, str(number))
+            self._client.set_registered_model_alias(self.name, CHALLENGER, str(number))
             return
-        if champion == number:
-            return
-        if champion is not None and champion > number:
-            # A repeated run of an earlier date must not bring an older model back; a rollback does that, by name.
-            return
-        if champion is not None:
+        champion = self.version_of(CHAMPION)
+        if champion is not None and champion != number:
             self._client.set_registered_model_alias(self.name, PREVIOUS, str(champion))
         self._client.set_registered_model_alias(self.name, CHAMPION, str(number))
-        if self.version_of(CHALLENGER) == number:
-            self._client.delete_registered_model_alias(self.name, CHALLENGER)
 
     def _run(self, model: TrainedModel, evaluation: Evaluation, decision: Decision) -> Any:
         """Log a run with parameters, metrics and curves; one that a killed run left open is closed as killed."""
@@ -220,12 +217,18 @@ class Registry:
     def _by_alias(self, alias: str) -> Any | None:
         from mlflow.exceptions import MlflowException
 
-        try:
-            return self._client.get_model_version_by_alias(self.name, alias)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise _unreachable(self._uri, error) from error
+        def look() -> Any | None:
+            try:
+                return self._client.get_model_version_by_alias(self.name, alias)
+            except MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+        return _reach(self._uri, look)
+
+    def _versions(self) -> list[Any]:
+        return _reach(self._uri, lambda: list(self._client.search_model_versions(f"name = '{self.name}'")))
 
     def _by_tag(self, key: str, value: str) -> Any | None:
         found = _reach(self._uri, lambda: self._client.search_model_versions(f"name = '{self.name}' and tags.{key} = '{value}'"))
@@ -241,13 +244,10 @@ def _none() -> Incumbent:
 
 def _reach(uri: str, call: Callable[[], T]) -> T:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return call()
-    except (MlflowException, OSError) as error:
-        raise _unreachable(uri, error) from error
-
-
-def _unreachable(uri: str, error: Exception) -> RegistryError:
-    text = str(error).strip().split("\n")[0][:300]
-    return RegistryError(f"the model registry at {uri} must be in reach", text, "start it, or mend MLFLOW_TRACKING_URI")
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        text = str(error).strip().split("\n")[0][:300]
+        raise RegistryError(f"the model registry at {uri} must be in reach", text, "start it, or mend MLFLOW_TRACKING_URI") from error

@@ -240,13 +240,14 @@ def monitoring(record: MonitoringReport, trigger: TriggerDecision | None) -> str
         for g in sorted(record.drift, key=lambda g: (g.p_value, g.group))
     ]
     quality = [(str(d.day), text.count(d.rows), text.decimals(d.log_loss)) for d in sorted(record.quality, key=lambda d: d.day)]
-    by_day = plots.quality(record.quality, record.reference_log_loss, record.current_log_loss)
+    current = record.current_log_loss
+    by_day = plots.quality(record.quality, record.reference_log_loss, current) if current is not None else ""
     return fragment(
         lead(trigger.action if trigger is not None else drifted, sentences.monitoring(record, trigger)),
         bullets(trigger.reasons) if trigger is not None else "",
         figure(by_day, "Log-loss of the champion by labelled day"),
         heading("Drift"),
-        paragraph(f"{record.current} against {record.reference}."),
+        paragraph(f"{record.current or 'Too few labelled days'} against {record.reference}."),
         table(["Verdict", "Group", "Statistic", "p-value", "Most changed column"], drift),
         heading("Days"),
         table(["Day", "Rows", "Log-loss"], quality),

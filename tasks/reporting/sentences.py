@@ -116,6 +116,8 @@ def monitoring(record: MonitoringReport, trigger: TriggerDecision | None) -> str
     drifted = [group.group for group in record.drift if group.is_drifted]
     drift = f"{text.listed(drifted)} drifted" if drifted else "no group of features drifted"
     asked = "" if trigger is None else " A challenger is trained now." if trigger.retrain else " No challenger is trained now."
+    if record.current is None:
+        return f"Champion v{record.champion_version}, {text.count(record.age_days, 'day')} old: too few labelled days to tell.{asked}"
     return (
         f"Champion v{record.champion_version}, {text.count(record.age_days, 'day')} old: log-loss {record.current_log_loss} in "
         f"{record.current}, {text.decimals(record.reference_log_loss)} in its reference days; {drift}.{asked}"

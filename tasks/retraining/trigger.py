@@ -12,7 +12,7 @@ def decide(report: MonitoringReport, rules: MonitoringRules) -> TriggerDecision:
     """Decide from a monitoring report.
 
     A challenger is asked for when the champion is old, has decayed for certain, or its inputs drift; within the
-    cool-down the same evidence only alerts.
+    cool-down after any candidate, promoted or not, the same evidence only alerts.
 
     Args:
         report: The night's report.
@@ -22,7 +22,7 @@ def decide(report: MonitoringReport, rules: MonitoringRules) -> TriggerDecision:
     if report.age_days >= rules.oldest_days:
         reasons.append(f"age: {report.age_days} days since its evaluation, at most {rules.oldest_days} are allowed")
     limit = report.reference_log_loss + rules.decay_margin
-    if report.current_log_loss.lower > limit:
+    if report.current_log_loss is not None and report.current_log_loss.lower > limit:
         reasons.append(
             f"decay: log-loss {report.current_log_loss} on {report.current}, certainly above {report.reference_log_loss:.4f} "
             f"at its evaluation plus the margin of {rules.decay_margin:g}"
@@ -34,10 +34,11 @@ def decide(report: MonitoringReport, rules: MonitoringRules) -> TriggerDecision:
     ]
     if not reasons:
         action = Action.NONE
-        reasons = [f"no drift, no decay, {report.age_days} days old"]
-    elif report.age_days < rules.cool_down_days:
+        told = "no drift, no decay" if report.current is not None else "too few labelled days to tell"
+        reasons = [f"{told}, {report.age_days} days old"]
+    elif report.days_since_candidate < rules.cool_down_days:
         action = Action.ALERT
-        reasons.append(f"cool-down: {report.age_days} days since the champion's evaluation, fewer than {rules.cool_down_days}")
+        reasons.append(f"cool-down: {report.days_since_candidate} days since the newest candidate, fewer than {rules.cool_down_days}")
     else:
         action = Action.CHALLENGE
     return TriggerDecision(action=action, reasons=reasons, champion_version=report.champion_version, retrain=action == Action.CHALLENGE)

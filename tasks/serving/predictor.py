@@ -36,6 +36,7 @@ class Predictor:
 
         bundle.verify(folder)
         self.preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
+        self.digest = bundle.digest(folder)
         self.card: dict[str, Any] = json.loads((folder / CARD).read_text())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

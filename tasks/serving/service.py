@@ -40,7 +40,7 @@ class Evergreen:
         threshold = self.predictor.card["threshold"]
         probabilities = self.predictor.predict(frame).tolist()
         return {
-            "model": {"name": self.predictor.card["name"], "package": self.predictor.card["candidate_digest"][:12]},
+            "model": {"name": self.predictor.card["name"], "package": self.predictor.digest[:12]},
             "predictions": [
                 {
                     "prediction_id": uuid4().hex,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -16,8 +17,11 @@ from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
 from tasks.model.preprocessing import Preprocessing
 from tasks.model.trained import PREPROCESSING, NetworkModel, Probabilities
-from tasks.training import baselines, network, threshold
+from tasks.training import baselines, threshold
 from tasks.training.baselines import Encoded, log_loss
+
+if TYPE_CHECKING:
+    from tasks.training.network import Fitted
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +118,11 @@ def train_network(task: Task, config: TrainingConfig, folder: Path) -> TrainedMo
     return record.model_copy(update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision})
 
 
-def _fit_network(fit: _Fit, config: TrainingConfig) -> tuple[Probabilities, network.Fitted, NetworkModel]:
-    import torch
+def _fit_network(fit: _Fit, config: TrainingConfig) -> tuple[Probabilities, Fitted, NetworkModel]:
+    import torch  # heavy, as is Lightning: the baselines need neither
 
     from tasks.model.network import predict
+    from tasks.training import network
 
     fitted = network.fit(config.network, fit.train.numbers, fit.train.codes, fit.train.labels, fit.encoding.cardinalities)
     probabilities = predict(fitted.network, torch.from_numpy(fit.test.numbers), torch.from_numpy(fit.test.codes))

@@ -1,4 +1,4 @@
-"""Named slices of the flights, as predicates over the features; and the groups that fairness is asked about."""
+"""Named slices of the flights, as predicates over the features."""
 
 from __future__ import annotations
 
@@ -18,5 +18,3 @@ SEGMENTS: dict[str, pl.Expr] = {
     "small communities": SMALL_COMMUNITY,
 }
 """Name to predicate; the overall slice is always reported beside them."""
-
-SENSITIVE = ("small communities",)

@@ -7,18 +7,13 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from tasks.contracts import REASONS, parse, types, violations
+from tasks.contracts import REASONS, types, violations
 from tasks.usecase import source
 from tasks.usecase.contract import TABLES
 
 pytestmark = pytest.mark.data
 
 ROWS = {"flights": 336_776, "weather": 26_115, "planes": 3_322, "airports": 1_458}
-
-
-@pytest.fixture(scope="module")
-def parsed() -> dict[str, pl.DataFrame]:
-    return {table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES}
 
 
 @pytest.fixture(scope="module")

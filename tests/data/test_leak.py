@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.contracts import REASONS, columns, parse
+from tasks.contracts import REASONS, columns
 from tasks.usecase import features, source
-from tasks.usecase.contract import TABLES
 from tasks.usecase.features import Features
 
 pytestmark = pytest.mark.data
@@ -26,8 +25,7 @@ KNOWN_IN_ADVANCE = ["flight_id", "batch_day", "predicted_at", *columns(Features,
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[str, pl.LazyFrame]:
-    parsed = {table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES}
+def tables(parsed: dict[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
     return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
 
 

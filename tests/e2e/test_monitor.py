@@ -40,7 +40,7 @@ def test_injected_drift_is_found_and_retrained(tmp_path: Path, small_source: str
     _promote(project, 1)
 
     # From here on the wind is reported in another unit, 1.8 times the number.
-    weather = pl.read_csv(folder / "weather.csv", infer_schema=False)
+    weather = pl.read_csv(folder / "weather.csv", infer_schema=False, null_values="NA")
     turned = [(pl.col(c).cast(pl.Float64) * 1.8).cast(pl.String).alias(c) for c in ("wind_speed", "wind_gust")]
     late = pl.col("time_hour") >= "2013-03-27"
     weather.with_columns(pl.when(late).then(new).otherwise(pl.col(new.meta.output_name())) for new in turned).write_csv(

@@ -17,7 +17,7 @@ from tasks.evaluation.bootstrap import Array, Days
 
 pytestmark = pytest.mark.unit
 
-ROWS, DAYS_OF, RESAMPLES = 120, 8, 200
+ROWS, DAYS_OF, RESAMPLES = 120, 8, 80
 
 
 def data(seed: int = 0, decimals: int = 12, rows: int = ROWS) -> tuple[Array, Array, Any]:

@@ -254,6 +254,7 @@ def monitoring() -> a.MonitoringReport:
         reference=a.Window(first_day=date(2013, 5, 6), last_day=LAST),
         current=a.Window(first_day=date(2013, 7, 1), last_day=date(2013, 7, 14)),
         age_days=14,
+        days_since_candidate=14,
         drift=[
             a.GroupDrift(group="weather", statistic=0.2134, p_value=0.001, column="humid", is_drifted=True),
             a.GroupDrift(group="schedule", statistic=0.0311, p_value=0.4312, column="dest", is_drifted=False),

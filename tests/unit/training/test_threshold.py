@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.training.threshold import cheapest
@@ -26,6 +26,7 @@ def cost(threshold: float, labels: Any, probabilities: Any, missed: float, needl
 
 
 @given(rows_of, cost_of, cost_of)
+@settings(max_examples=200)
 def test_no_threshold_is_cheaper(rows: list[tuple[int, float]], missed: float, needless: float) -> None:
     labels, probabilities = zip(*rows, strict=True)
     found = cheapest(labels, probabilities, missed, needless)
@@ -42,6 +43,7 @@ def test_no_threshold_is_cheaper(rows: list[tuple[int, float]], missed: float, n
         ([0, 0], [0.2, 0.8], 4, 1, 1.0),  # nothing to find
         ([1, 1], [0.2, 0.8], 4, 1, 0.2),  # all to find
         ([0, 1, 1], [0.5, 0.5, 0.5], 1, 1, 0.5),  # equal probabilities go together
+        ([1, 0], [0.5, 0.5], 1, 2, 1.0),  # ... the needless one with the other
         ([1], [0.3], 1, 1, 0.3),
         ([1], [0.3], 0, 1, 1.0),  # where a miss costs nothing, flagging gains nothing
     ],

@@ -12,7 +12,7 @@ from tasks.contracts import describe, types, violations
 from tasks.usecase import features
 from tasks.usecase.contract import FLIGHTS, WEATHER
 from tasks.usecase.features import Features
-from tasks.usecase.segments import SEGMENTS, SENSITIVE
+from tasks.usecase.segments import SEGMENTS
 
 pytestmark = pytest.mark.unit
 
@@ -182,10 +182,6 @@ def test_every_row_lies_in_one_origin_one_carrier_and_one_part_of_the_day() -> N
 def test_a_small_community_has_less_than_an_arrival_a_day(arrivals: float, is_small: bool) -> None:
     frame = pl.DataFrame({"arrivals_dest_28d_n": [arrivals]})
     assert frame.select(SEGMENTS["small communities"]).item() is is_small
-
-
-def test_sensitive_segments_are_segments() -> None:
-    assert set(SENSITIVE) <= SEGMENTS.keys()
 
 
 def test_no_feature_is_of_the_aircraft() -> None:
