@@ -11,17 +11,12 @@ import polars as pl
 from tasks.artifacts import CalibrationBin, Costs, Evaluation, ModelMetrics, SegmentMetrics, SuiteCondition, Window
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
+from tasks.model.loss import row_log_loss
 
 log = logging.getLogger(__name__)
 
 CANDIDATE, INCUMBENT = "network", "incumbent"
 _FEWEST_SEGMENT_ROWS = 30  # fewer rows, or one class only, are noise and are left out
-
-
-def row_loss(labels: Array, probabilities: Array) -> Array:
-    """Return the log-loss of each row, shape (n,), probabilities clipped to 1e-7 from 0 and 1."""
-    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
-    return -(labels * np.log(p) + (1 - labels) * np.log1p(-p))
 
 
 def row_cost(labels: Array, probabilities: Array, threshold: float, costs: Costs) -> Array:
@@ -58,7 +53,7 @@ def evaluate(
     days = Days.draw(scored.get_column("batch_day").to_numpy())
     models = [m for m in ("network", "lightgbm", "logistic", INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
     probabilities = {m: scored.get_column(m).to_numpy().astype(np.float64) for m in models}
-    losses = {m: row_loss(labels, p) for m, p in probabilities.items()}
+    losses = {m: row_log_loss(labels, p) for m, p in probabilities.items()}
     costed = {m: row_cost(labels, p, thresholds[m], costs) for m, p in probabilities.items()}
     metrics = [
         ModelMetrics(

@@ -11,6 +11,7 @@ import polars as pl
 
 from tasks.artifacts import ChampionState, DayQuality, Interval, MonitoringReport, MonitoringRules, Window
 from tasks.clock import labelled_in
+from tasks.model.loss import row_log_loss
 from tasks.model.trained import NetworkModel
 from tasks.monitoring import drift
 
@@ -67,9 +68,8 @@ def watch(
 
 def _quality(rows: pl.DataFrame, model: NetworkModel) -> tuple[list[DayQuality], Interval]:
     """Return the realised log-loss by day, and over all days with an interval from resampled days."""
-    p = pl.Series(model.predict(rows)).clip(1e-7, 1 - 1e-7)
-    y = rows.get_column("label").cast(pl.Float64)
-    losses = rows.select("batch_day", (-(y * p.log() + (1 - y) * (1 - p).log())).alias("loss"))
+    loss = row_log_loss(rows.get_column("label").to_numpy(), model.predict(rows))
+    losses = rows.select("batch_day", pl.Series("loss", loss))
     by_day = losses.group_by("batch_day").agg(pl.len().alias("rows"), pl.col("loss").sum()).sort("batch_day")
     counts, sums = by_day.get_column("rows").to_numpy(), by_day.get_column("loss").to_numpy()
     draws = np.random.default_rng(2013).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_RESAMPLES)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tasks.artifacts import BaselineConfig
+from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import LightgbmModel, LogisticModel, Probabilities, import_lightgbm
 
@@ -91,10 +92,3 @@ def fit_lightgbm(
     best = min(losses, key=lambda n: (losses[n], n))
     log.info("lightgbm: %d rounds are best on the folds, log-loss %.4f", best, losses[best])
     return LightgbmModel(preprocessing, _boost(rows, config, best)), [curve[best] for curve in curves]
-
-
-def log_loss(labels: Any, probabilities: Any) -> float:
-    """Return the mean log-loss, probabilities clipped to 1e-7 from 0 and 1."""
-    p = np.clip(np.asarray(probabilities, np.float64), 1e-7, 1 - 1e-7)
-    y = np.asarray(labels, np.float64)
-    return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))

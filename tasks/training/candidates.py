@@ -15,10 +15,11 @@ import polars as pl
 from tasks.artifacts import FoldResult, Split, TrainedModel, TrainingConfig, Window
 from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
+from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Preprocessing
 from tasks.model.trained import PREPROCESSING, NetworkModel, Probabilities
 from tasks.training import baselines, threshold
-from tasks.training.baselines import Encoded, log_loss
+from tasks.training.baselines import Encoded
 
 if TYPE_CHECKING:
     from tasks.training.network import Fitted

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from tasks.artifacts import BaselineConfig
+from tasks.model.loss import log_loss
 from tasks.training import baselines
 from tests.model import toy
 
@@ -60,7 +61,7 @@ def test_lightgbm_takes_the_rounds_that_are_best_on_the_folds_together() -> None
         return float(np.mean([sklearn_log_loss(test.labels, p) for p, (_, test) in zip(found, FOLDS, strict=True)]))
 
     assert min((50, 100, 120), key=loss) == chosen
-    mean = np.mean([baselines.log_loss(test.labels, p) for p, (_, test) in zip(predicted, FOLDS, strict=True)])
+    mean = np.mean([log_loss(test.labels, p) for p, (_, test) in zip(predicted, FOLDS, strict=True)])
     assert mean == pytest.approx(loss(chosen), abs=1e-6)
 
 
@@ -82,5 +83,5 @@ def test_the_same_inputs_give_the_same_models() -> None:
 def test_log_loss_is_that_of_scikit_learn_and_bounded(certain: float) -> None:
     generator = np.random.default_rng(1)
     labels, p = generator.integers(0, 2, 100), generator.random(100)
-    assert baselines.log_loss(labels, p) == pytest.approx(sklearn_log_loss(labels, p))
-    assert baselines.log_loss([1 - certain], [certain]) == pytest.approx(-np.log(1e-7), rel=1e-3)
+    assert log_loss(labels, p) == pytest.approx(sklearn_log_loss(labels, p))
+    assert log_loss([1 - certain], [certain]) == pytest.approx(-np.log(1e-7), rel=1e-3)

@@ -12,6 +12,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from tasks.artifacts import Costs, Evaluation, SuiteCondition, Window
 from tasks.evaluation import metrics
+from tasks.model.loss import row_log_loss
 
 pytestmark = pytest.mark.unit
 
@@ -145,7 +146,7 @@ def test_calibration_and_suite_come_along(beside: Evaluation) -> None:
     ],
 )
 def test_row_loss(label: int, probability: float, loss: float) -> None:
-    assert metrics.row_loss(np.array([float(label)]), np.array([probability]))[0] == pytest.approx(loss, abs=2e-7)
+    assert row_log_loss(np.array([float(label)]), np.array([probability]))[0] == pytest.approx(loss, abs=2e-7)
 
 
 @pytest.mark.parametrize(
