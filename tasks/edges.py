@@ -13,7 +13,8 @@ from flytekit import HashMethod, current_context
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import DataSnapshot, TrainedModel
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.training import TrainedModel
 
 
 def _snapshot_hash(snapshot: DataSnapshot) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flytekit import workflow
 
-from tasks.artifacts import TrainingConfig
+from tasks.artifacts.settings import TrainingConfig
 from tasks.retraining.task import challenged
 from workflows.retrain import retrain
 

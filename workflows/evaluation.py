@@ -8,7 +8,10 @@ from typing import NamedTuple
 from flytekit import workflow
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import DataSnapshot, Decision, Evaluation, Split, TrainedModel, TrainingConfig, ValidationReport
+from tasks.artifacts.data import DataSnapshot, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.evaluation import task as evaluating
 from tasks.frames import LazyFrame
 from tasks.registry.task import find_incumbent

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flytekit import workflow
 
-from tasks.artifacts import DataSnapshot
+from tasks.artifacts.data import DataSnapshot
 from tasks.ingestion import task as ingestion
 from workflows.defaults import AS_OF, SOURCE
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from flytekit import LaunchPlan, conditional, workflow
 
-from tasks.artifacts import MonitoringReport, TrainingConfig, TriggerDecision
+from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
+from tasks.artifacts.settings import TrainingConfig
 from tasks.features.task import build_features
 from tasks.monitoring.task import watch
 from tasks.registry.task import find_champion

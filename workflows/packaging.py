@@ -8,7 +8,11 @@ from typing import NamedTuple
 from flytekit import workflow
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import DataSnapshot, Decision, Evaluation, PackageCheck, TrainedModel, TrainingConfig, ValidationReport
+from tasks.artifacts.data import DataSnapshot, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import TrainedModel
 from tasks.packaging.task import build_package
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.defaults import AS_OF, SOURCE

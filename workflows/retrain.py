@@ -6,7 +6,8 @@ from datetime import datetime
 
 from flytekit import workflow
 
-from tasks.artifacts import RunSummary, TrainingConfig
+from tasks.artifacts.registry import RunSummary
+from tasks.artifacts.settings import TrainingConfig
 from tasks.registry.task import register
 from tasks.summary.task import summarise
 from tasks.training.task import DEFAULT_CONFIG

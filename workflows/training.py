@@ -8,7 +8,9 @@ from typing import NamedTuple
 from flytekit import workflow
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import DataSnapshot, Split, TrainedModel, TrainingConfig, ValidationReport
+from tasks.artifacts.data import DataSnapshot, ValidationReport
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.features.task import build_features
 from tasks.frames import LazyFrame
 from tasks.training.task import DEFAULT_CONFIG, plan_split, train_baselines, train_network

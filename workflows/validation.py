@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from flytekit import workflow
 
-from tasks.artifacts import DataSnapshot, ValidationReport
+from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.validation import task as validating
 from workflows.defaults import AS_OF, SOURCE
 from workflows.ingest import ingest

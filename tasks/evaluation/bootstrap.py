@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts import Interval
+from tasks.artifacts.record import Interval
 
 Array = npt.NDArray[np.float64]
 

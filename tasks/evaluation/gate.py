@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import Criterion, Decision, Evaluation, PromotionRules, Verdict
+from tasks.artifacts.evaluation import Criterion, Decision, Evaluation, Verdict
+from tasks.artifacts.settings import PromotionRules
 from tasks.errors import PromotionRefused
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from tasks.artifacts import CalibrationBin, Costs, Evaluation, ModelMetrics, SegmentMetrics, SuiteCondition, Window
+from tasks.artifacts.evaluation import CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics, SuiteCondition
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import Costs
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from tasks.artifacts import SuiteCondition
+from tasks.artifacts.evaluation import SuiteCondition
 
 _SAMPLE = 5_000
 _MIX_SAMPLE = 2_000

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import DataSnapshot, Decision, Evaluation, Incumbent, Split, TrainedModel
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.registry import Incumbent
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
 from tasks.execution import LIGHT, publish, stage
 from tasks.frames import LazyFrame, Scored

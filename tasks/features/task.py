@@ -6,7 +6,7 @@ from typing import Annotated
 
 from flytekit import HashMethod
 
-from tasks.artifacts import DataSnapshot
+from tasks.artifacts.data import DataSnapshot
 from tasks.execution import publish, stage
 from tasks.frames import LazyFrame, rows_hash
 from tasks.usecase.features import Features

@@ -14,7 +14,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from tasks.artifacts import DataSnapshot, QuarantineCount, TableVersion
+from tasks.artifacts.data import DataSnapshot, QuarantineCount, TableVersion
 from tasks.contracts import REASONS, Table, parse, types
 from tasks.errors import ClockError, LakeError
 from tasks.lake import content, tables

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tasks.artifacts import DataSnapshot
+from tasks.artifacts.data import DataSnapshot
 from tasks.lake import tables
 
 Frames = Mapping[str, pl.LazyFrame]

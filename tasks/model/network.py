@@ -17,7 +17,7 @@ import tabm
 import torch
 from torch import Tensor, nn
 
-from tasks.artifacts import NetworkConfig
+from tasks.artifacts.settings import NetworkConfig
 
 
 class Network(nn.Module):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.artifacts import NetworkConfig
+from tasks.artifacts.settings import NetworkConfig
 from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.preprocessing import Codes, Floats, Preprocessing

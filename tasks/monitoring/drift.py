@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.artifacts import GroupDrift
+from tasks.artifacts.monitoring import GroupDrift
 
 Array = npt.NDArray[np.float64]
 

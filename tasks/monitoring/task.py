@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import ChampionState, DataSnapshot, MonitoringReport
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.monitoring import MonitoringReport
+from tasks.artifacts.registry import ChampionState
 from tasks.execution import stage
 from tasks.frames import LazyFrame
 from tasks.usecase.features import Features

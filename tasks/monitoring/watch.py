@@ -9,7 +9,10 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from tasks.artifacts import ChampionState, DayQuality, Interval, MonitoringReport, MonitoringRules, Window
+from tasks.artifacts.monitoring import DayQuality, MonitoringReport
+from tasks.artifacts.record import Interval, Window
+from tasks.artifacts.registry import ChampionState
+from tasks.artifacts.settings import MonitoringRules
 from tasks.clock import labelled_in
 from tasks.model.loss import row_log_loss
 from tasks.model.trained import NetworkModel

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tasks.artifacts import PackageCheck, TrainedModel
+from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.training import TrainedModel
 from tasks.errors import PackagingError
 from tasks.model import bundle
 from tasks.model.trained import NetworkModel

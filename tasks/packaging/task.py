@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import PackageCheck, Split, TrainedModel
+from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import Bundle, local_path, scratch
 from tasks.execution import publish, stage
 from tasks.frames import LazyFrame

@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from tasks.artifacts import DataSnapshot
+from tasks.artifacts.data import DataSnapshot
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts import ChampionState, DataSnapshot, Decision, Evaluation, Incumbent, RegisteredModel, TrainedModel
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
+from tasks.artifacts.training import TrainedModel
 from tasks.edges import local_path
 from tasks.execution import LIGHT, publish, stage, tracking_uri
 

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlparse
 
-from tasks.artifacts import ChampionState, Decision, Evaluation, Incumbent, RegisteredModel, TrainedModel, Verdict, Window
+from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
+from tasks.artifacts.record import Window
+from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
+from tasks.artifacts.training import TrainedModel
 from tasks.errors import RegistryError
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.artifacts import CalibrationBin, DayQuality, Interval, ModelMetrics, SegmentMetrics
+from tasks.artifacts.evaluation import CalibrationBin, ModelMetrics, SegmentMetrics
+from tasks.artifacts.monitoring import DayQuality
+from tasks.artifacts.record import Interval
 from tasks.reporting import text
 from tasks.reporting.page import escape
 from tasks.reporting.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION

@@ -8,18 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from tasks.artifacts import (
-    DataSnapshot,
-    Decision,
-    Evaluation,
-    MonitoringReport,
-    PackageCheck,
-    RegisteredModel,
-    Severity,
-    TrainedModel,
-    TriggerDecision,
-    ValidationReport,
-)
+from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
+from tasks.artifacts.registry import PackageCheck, RegisteredModel
+from tasks.artifacts.training import TrainedModel
 from tasks.reporting import plots, sentences, text
 from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.artifacts import (
-    DataSnapshot,
-    Decision,
-    Evaluation,
-    MonitoringReport,
-    PackageCheck,
-    RegisteredModel,
-    Severity,
-    TrainedModel,
-    TriggerDecision,
-    ValidationReport,
-    Verdict,
-)
+from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
+from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
+from tasks.artifacts.registry import PackageCheck, RegisteredModel
+from tasks.artifacts.training import TrainedModel
 from tasks.reporting import text
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.artifacts import RunSummary, Verdict
+from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.registry import RunSummary
 from tasks.reporting import page, plots, sections, sentences, text
 from tasks.reporting.page import Entry
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
-from tasks.artifacts import FoldResult, Interval
+from tasks.artifacts.record import Interval
+from tasks.artifacts.training import FoldResult
 
 CANDIDATE = "network"
 """The model that a decision is about; the others are what it is compared with."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import MonitoringReport, RunSummary, TriggerDecision
+from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
+from tasks.artifacts.registry import RunSummary
 from tasks.execution import LIGHT, publish, stage
 
 

@@ -5,7 +5,8 @@ Drift and decay may only ask for one; the gate alone promotes.
 
 from __future__ import annotations
 
-from tasks.artifacts import Action, MonitoringReport, MonitoringRules, TriggerDecision
+from tasks.artifacts.monitoring import Action, MonitoringReport, TriggerDecision
+from tasks.artifacts.settings import MonitoringRules
 
 
 def decide(report: MonitoringReport, rules: MonitoringRules) -> TriggerDecision:

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from tasks.artifacts import RunSummary, StageCost
+from tasks.artifacts.registry import RunSummary, StageCost
 from tasks.errors import StorageError
 
 

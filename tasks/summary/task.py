@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import (
-    DataSnapshot,
-    Decision,
-    Evaluation,
-    PackageCheck,
-    RegisteredModel,
-    RunSummary,
-    TrainedModel,
-    ValidationReport,
-)
+from tasks.artifacts.data import DataSnapshot, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary
+from tasks.artifacts.training import TrainedModel
 from tasks.execution import LIGHT, publish, stage
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts import BaselineConfig
+from tasks.artifacts.settings import BaselineConfig
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import LightgbmModel, LogisticModel, Probabilities, import_lightgbm

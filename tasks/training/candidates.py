@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from tasks.artifacts import FoldResult, Split, TrainedModel, TrainingConfig, Window
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import FoldResult, Split, TrainedModel
 from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
 from tasks.model.loss import log_loss

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tasks.artifacts import NetworkConfig
+from tasks.artifacts.settings import NetworkConfig
 from tasks.errors import TrainingError
 from tasks.model.network import Network, fit_bins
 from tasks.model.preprocessing import Codes, Floats

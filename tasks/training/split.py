@@ -10,7 +10,9 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from tasks.artifacts import Split, TrainingConfig, Window
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split
 from tasks.clock import labelled_before, labelled_in
 from tasks.errors import SplitError
 

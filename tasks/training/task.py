@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import images
-from tasks.artifacts import DataSnapshot, Split, TrainingConfig
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split
 from tasks.edges import Bundle, Model, Models, scratch
 from tasks.execution import GPU, LIGHT, publish, stage
 from tasks.frames import LazyFrame

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import (
-    BaselineConfig,
-    BatchRules,
-    Costs,
-    MonitoringRules,
-    NetworkConfig,
-    PromotionRules,
-    TrainingConfig,
-)
+from tasks.artifacts.settings import BaselineConfig, BatchRules, Costs, MonitoringRules, NetworkConfig, PromotionRules, TrainingConfig
 
 USE_CASE = "nyc-late-flights"
 MODEL_NAME = "nyc-late-flights"
@@ -21,7 +13,7 @@ LABELS_COMPLETE_AFTER_HOURS = 12
 """A local day is labelled when this many hours have passed since its end: by then all but a handful have landed."""
 
 TRAINING = TrainingConfig(network=NetworkConfig(), baselines=BaselineConfig())
-"""Defaults of training; see `tasks/artifacts.py` for every setting, its meaning and its range."""
+"""Defaults of training; see `tasks/artifacts/settings.py` for every setting, its meaning and its range."""
 
 
 COSTS = Costs(

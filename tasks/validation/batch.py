@@ -7,7 +7,8 @@ from datetime import date
 
 import polars as pl
 
-from tasks.artifacts import BatchRules, DataSnapshot, Finding, Severity, ValidationReport
+from tasks.artifacts.data import DataSnapshot, Finding, Severity, ValidationReport
+from tasks.artifacts.settings import BatchRules
 from tasks.contracts import Table, violations
 
 DAY = "batch_day"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.artifacts import DataSnapshot, Severity, ValidationReport
+from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
 from tasks.edges import Snapshot
 from tasks.errors import BatchAnomaly
 from tasks.execution import LIGHT, publish, stage

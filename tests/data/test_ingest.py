@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.artifacts import DataSnapshot, Severity
+from tasks.artifacts.data import DataSnapshot, Severity
 from tasks.contracts import violations
 from tasks.errors import ClockError
 from tasks.ingestion.days import Source, ingest

@@ -22,7 +22,10 @@ from flytekit.core.local_cache import LocalTaskCache
 from flytekit.core.type_engine import TypeEngine
 from flytekit.models.literals import Literal, Scalar, StructuredDataset, StructuredDatasetMetadata
 
-from tasks.artifacts import DataSnapshot, Incumbent, Split, TrainedModel, Window
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.record import Window
+from tasks.artifacts.registry import Incumbent
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.contracts import types
 from tasks.errors import ContractViolation
 from tasks.evaluation.task import evaluate, score

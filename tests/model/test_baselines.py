@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
-from tasks.artifacts import BaselineConfig
+from tasks.artifacts.settings import BaselineConfig
 from tasks.model.loss import log_loss
 from tasks.training import baselines
 from tests.model import toy

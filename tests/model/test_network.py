@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.artifacts import NetworkConfig
+from tasks.artifacts.settings import NetworkConfig
 from tasks.model.network import Network, Probability, fit_bins, predict
 from tests.model import toy
 

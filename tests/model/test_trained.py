@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from tasks.artifacts import BaselineConfig, NetworkConfig
+from tasks.artifacts.settings import BaselineConfig, NetworkConfig
 from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.network import Network, fit_bins

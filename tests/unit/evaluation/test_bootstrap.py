@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tasks.artifacts import Interval
+from tasks.artifacts.record import Interval
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts import Decision, Evaluation, Interval, ModelMetrics, PromotionRules, SegmentMetrics, Verdict, Window
+from tasks.artifacts.evaluation import Decision, Evaluation, ModelMetrics, SegmentMetrics, Verdict
+from tasks.artifacts.record import Interval, Window
+from tasks.artifacts.settings import PromotionRules
 from tasks.errors import PromotionRefused
 from tasks.evaluation.gate import decide
 

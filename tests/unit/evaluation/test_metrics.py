@@ -10,7 +10,9 @@ import polars as pl
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from tasks.artifacts import Costs, Evaluation, SuiteCondition, Window
+from tasks.artifacts.evaluation import Evaluation, SuiteCondition
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import Costs
 from tasks.evaluation import metrics
 from tasks.model.loss import row_log_loss
 

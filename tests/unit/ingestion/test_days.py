@@ -11,7 +11,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from tasks.artifacts import DataSnapshot
+from tasks.artifacts.data import DataSnapshot
 from tasks.contracts import Instant, RowRule, Table
 from tasks.errors import ClockError, ContractViolation, LakeError
 from tasks.ingestion import days

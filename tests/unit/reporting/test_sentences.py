@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.artifacts import Evaluation, Severity, Verdict
+from tasks.artifacts.data import Severity
+from tasks.artifacts.evaluation import Evaluation, Verdict
 from tasks.reporting import sentences
 from tests.unit.reporting import factory
 

@@ -8,7 +8,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from tasks.artifacts import RunSummary, Verdict
+from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.registry import RunSummary
 from tasks.reporting import text
 from tasks.reporting.summary import closing_table, run_report
 from tests.unit.reporting import factory

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from tasks.artifacts import Interval
+from tasks.artifacts.record import Interval
 from tasks.reporting import text
 from tests.unit.reporting import factory
 

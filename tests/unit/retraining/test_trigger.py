@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from tasks.artifacts import Action, GroupDrift, Interval, MonitoringReport, Window
+from tasks.artifacts.monitoring import Action, GroupDrift, MonitoringReport
+from tasks.artifacts.record import Interval, Window
 from tasks.retraining.trigger import decide
 from tasks.usecase.policy import MONITORING
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts import TrainingConfig, Window
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import TrainingConfig
 from tasks.clock import labelled_before, labelled_in, start_of
 from tasks.errors import SplitError
 from tasks.training.split import plan

@@ -9,7 +9,8 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from tasks.artifacts import BatchRules, DataSnapshot, Finding, QuarantineCount, Severity, TableVersion, ValidationReport
+from tasks.artifacts.data import DataSnapshot, Finding, QuarantineCount, Severity, TableVersion, ValidationReport
+from tasks.artifacts.settings import BatchRules
 from tasks.contracts import RowRule, Table
 from tasks.validation.batch import validate
 

@@ -1,0 +1,88 @@
+"""Records of the package, the registry and the run."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from pydantic import Field
+
+from tasks.artifacts.data import DataSnapshot, ValidationReport
+from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.record import Record, Window
+from tasks.artifacts.training import TrainedModel
+
+
+class Incumbent(Record):
+    """The model to beat: the champion when the candidate was first judged, or none."""
+
+    version: int | None
+    bundle_uri: str | None
+    bundle_digest: str | None
+    threshold: float | None
+
+
+class PackageCheck(Record):
+    """The Bento, loaded in a fresh process, against the training code on golden rows."""
+
+    bento_tag: str
+    golden_rows: int
+    largest_difference: float
+    tolerance: float
+    start_seconds: float
+    imported_torch: bool
+
+
+class RegisteredModel(Record):
+    """A version in the registry."""
+
+    name: str
+    version: int
+    aliases: list[str]
+    package_digest: str
+    run_id: str
+
+
+class StageCost(Record):
+    """What one stage used in this run."""
+
+    stage: str
+    seconds: float
+    peak_memory_mb: float
+    tasks: int
+    cached: int
+
+
+class RunSummary(Record):
+    """One run, as it is printed, kept as JSON and shown in the report."""
+
+    run_id: str
+    use_case: str
+    as_of: datetime
+    snapshot: DataSnapshot
+    validation: ValidationReport
+    models: list[TrainedModel]
+    evaluation: Evaluation
+    decision: Decision
+    package: PackageCheck
+    registered: RegisteredModel
+    stages: list[StageCost]
+    seconds: float
+    peak_memory_mb: float
+    report: str
+
+    def __repr__(self) -> str:
+        """Return the outcome of the run."""
+        return f"{self.decision.verdict.value}: {self.registered.name} version {self.registered.version}, {self.report}"
+
+    __str__ = __repr__
+
+
+class ChampionState(Record):
+    """The champion, as the monitor needs it."""
+
+    version: int
+    bundle_uri: str
+    bundle_digest: str
+    evaluation: Window
+    log_loss: float
+    newest_candidate_day: date = Field(description="Last evaluation day of the newest version, promoted or not")

@@ -1,0 +1,92 @@
+"""Forms of settings and policy, which `tasks/usecase/policy.py` fills in, value by value with its reason."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tasks.artifacts.record import Record
+
+
+class NetworkConfig(Record):
+    """Sizes of the network and how it is trained."""
+
+    k: int = Field(8, ge=1, le=64, description="Members of the ensemble")
+    width: int = Field(192, ge=8, le=2048, description="Width of a block")
+    blocks: int = Field(3, ge=1, le=8, description="Number of blocks")
+    dropout: float = Field(0.15, ge=0, lt=1, description="Dropout rate")
+    embedding_width: int = Field(8, ge=1, le=64, description="Width of a numeric feature's embedding")
+    bins: int = Field(48, ge=2, le=256, description="Bins of a numeric feature")
+    epochs: int = Field(1, ge=1, le=100, description="Passes over the training rows")
+    batch_rows: int = Field(256, ge=16, le=65536, description="Rows of a batch")
+    learning_rate: float = Field(0.003, gt=0, le=1, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(0.0003, ge=0, le=1, description="Weight decay of AdamW")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises")
+    averaging_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
+    seed: int = Field(2013, ge=0, description="Seed of initial weights, order of rows and dropout")
+
+
+class BaselineConfig(Record):
+    """How the baselines are trained."""
+
+    lightgbm_rounds: int = Field(300, ge=1, le=10_000, description="Most boosting rounds; folds choose how many")
+    lightgbm_learning_rate: float = Field(0.05, gt=0, le=1)
+    lightgbm_leaves: int = Field(31, ge=2, le=1024)
+    logistic_c: float = Field(0.1, gt=0, description="Inverse strength of the L2 penalty")
+    threads: int = Field(2, ge=1, le=64, description="Threads of LightGBM")
+    seed: int = Field(2013, ge=0)
+
+
+class TrainingConfig(Record):
+    """Everything about training that is a choice."""
+
+    network: NetworkConfig = NetworkConfig()
+    baselines: BaselineConfig = BaselineConfig()
+    evaluation_days: int = Field(28, ge=7, le=366, description="Last labelled days held out for evaluation")
+    folds: int = Field(2, ge=1, le=12, description="Rolling-origin folds before them")
+    fold_days: int = Field(28, ge=7, le=366, description="Days of a fold")
+    training_days: int = Field(28, ge=7, le=3660, description="Fewest days before the first fold")
+    evaluation_rows: int = Field(200, ge=50, description="Fewest labelled rows in every fold and in the evaluation days")
+
+
+class Costs(Record):
+    """What a wrong decision costs, in any one unit."""
+
+    missed: float = Field(ge=0, description="A positive that was not flagged")
+    needless: float = Field(ge=0, description="A negative that was flagged")
+
+
+class BatchRules(Record):
+    """When a snapshot is not fit to train on; shares are of 1."""
+
+    fewest_rows: int
+    fewest_days: int
+    missing_days_warn: int
+    missing_days_stop: int
+    thin_day_share_warn: float
+    thin_day_share_stop: float
+    quarantined_share_warn: float
+    quarantined_share_stop: float
+
+
+class PromotionRules(Record):
+    """What a candidate must show. A missing (None) threshold refuses."""
+
+    lightgbm_log_loss_ratio: float | None
+    logistic_gain: float | None
+    incumbent_gain: float | None
+    segment_loss: float | None
+    segment_days: int | None
+    review_first_model: bool
+
+
+class MonitoringRules(Record):
+    """When the days since training are different enough to act."""
+
+    false_alarm_rate: float = Field(gt=0, lt=1)
+    permutations: int = Field(ge=100)
+    reference_days: int
+    current_days: int
+    fewest_current_days: int
+    decay_margin: float
+    oldest_days: int
+    cool_down_days: int

@@ -1,0 +1,43 @@
+"""Records of training: the split by time and what is known of a trained model."""
+
+from __future__ import annotations
+
+from tasks.artifacts.record import Record, Window
+
+
+class Split(Record):
+    """Training rows, then rolling-origin folds within them, then evaluation days that nothing is fitted on.
+
+    A fold trains on the labels known before its first day; so does the final model before the evaluation days.
+    """
+
+    training: Window
+    evaluation: Window
+    folds: list[Window]
+
+
+class FoldResult(Record):
+    """A model on one fold: trained on what was known before it, scored on it."""
+
+    window: Window
+    rows: int
+    log_loss: float
+
+
+class TrainedModel(Record):
+    """What is known of a trained model, beside its bundle."""
+
+    name: str
+    bundle_digest: str
+    features_hash: str
+    split: Split
+    training_rows: int
+    numeric_features: list[str]
+    categorical_features: list[str]
+    threshold: float
+    folds: list[FoldResult]
+    losses: list[float]
+    device: str
+    precision: str
+    train_seconds: float
+    seed: int
