@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import pandera.polars as pa
@@ -19,12 +20,18 @@ from tasks.errors import ContractViolation
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 """Column type of an instant: UTC, microseconds."""
 
-Role = Literal["key", "time", "label", "numeric", "categorical", "segment", "other"]
+Role = Literal["key", "time", "label", "feature", "numeric", "categorical", "segment", "other"]
+"""What a column is for: `time` is an event time, `feature` a raw column that features are made of, `numeric` and
+`categorical` the features themselves."""
+
+Sensitivity = Literal["public", "restricted"]
+"""Who may see the values: a restricted column is masked in every report and never a feature."""
 
 REASONS = "__reasons"
 _EXAMPLES = 3
 _REPORTED_RULES = 20
-_MASK = "<sensitive>"
+MASK = "<sensitive>"
+_WORD = 63  # checks packed into one integer
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,21 @@ class Table:
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """A file of the source.
+
+    Attributes:
+        name: Its path below the source.
+        fingerprint: Changes when the file does.
+        day: The day whose rows it holds, or None: all days, or a table without days.
+    """
+
+    name: str
+    fingerprint: str
+    day: date | None = None
+
+
+@dataclass(frozen=True)
 class Violation:
     """One broken rule: how many rows break it, with up to three examples of the offending value."""
 
@@ -66,6 +88,34 @@ class _Check:
     column: str
     name: str
     bad: pl.Expr
+
+
+def column(
+    meaning: str,
+    *,
+    role: Role,
+    unit: str | None = None,
+    nullable: bool = False,
+    sensitivity: Sensitivity = "public",
+    retention_days: int | None = None,
+    **checks: Any,
+) -> Any:
+    """Return one column of a contract; its type is the annotation beside it.
+
+    Args:
+        meaning: What a value says.
+        role: What the column is for.
+        unit: Of a value, such as `minutes`; None for a code or a text.
+        nullable: Whether a value may be missing.
+        sensitivity: Who may see the values.
+        retention_days: For how long the values are kept, in days since the event; None for as long as the table is.
+        checks: Allowed values or range, by pandera's names (`ge`, `le`, `isin`, `str_matches`, ...).
+
+    Returns:
+        A pandera field; the type is what pandera's own `Field` is declared to return.
+    """
+    said = {"role": role, "unit": unit, "sensitivity": sensitivity, "retention_days": retention_days}
+    return pa.Field(description=meaning, nullable=nullable, metadata=said, **checks)
 
 
 def describe(schema: type[pa.DataFrameModel]) -> dict[str, Any]:
@@ -93,6 +143,16 @@ def _polars_type(dtype: Any) -> pl.DataType:
 def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:
     """Return the names of the columns that play a role, in the schema's order."""
     return [n for n, c in describe(schema).items() if (c.metadata or {}).get("role") == role]
+
+
+def sensitive(schema: type[pa.DataFrameModel]) -> list[str]:
+    """Return the names of the columns whose values no report may show, in the schema's order."""
+    return [n for n, c in describe(schema).items() if (c.metadata or {}).get("sensitivity") not in (None, "public")]
+
+
+def allowed(schema: type[pa.DataFrameModel]) -> dict[str, tuple[str, ...]]:
+    """Return name to what its values must be, such as `at least 0`, in the schema's order."""
+    return {n: tuple(_holds(check, pl.col(n))[0] for check in c.checks) for n, c in describe(schema).items()}
 
 
 def _holds(check: Any, value: pl.Expr) -> tuple[str, pl.Expr]:
@@ -145,19 +205,36 @@ def with_reasons(frame: pl.DataFrame, table: Table, unreadable: Sequence[_Check]
         The frame with a list-of-strings column `__reasons`.
     """
     checks = [*unreadable, *_checks(table.schema, table.rules)]
-    repeated = pl.struct(table.key).is_duplicated() & ~pl.struct(table.key).is_first_distinct()
-    checks.append(_Check("(row)", f"repeats the key {'+'.join(table.key)}", repeated))
-    bad = frame.select(c.bad.fill_null(False).alias(f"{c.column}: {c.name}") for c in checks)
-    suspects = bad.select(pl.any_horizontal(pl.all())).to_series()
-    if not suspects.any():
-        return frame.with_columns(pl.lit([], dtype=pl.List(pl.String)).alias(REASONS))
-    named = bad.select(
-        pl.when(suspects)
-        .then(pl.concat_list(pl.when(pl.col(n)).then(pl.lit(n)) for n in bad.columns).list.drop_nulls())
-        .otherwise(pl.lit([], dtype=pl.List(pl.String)))
-        .alias(REASONS)
+    checks.append(_Check("(row)", f"repeats the key {'+'.join(table.key)}", ~pl.struct(table.key).is_first_distinct()))
+    # Lazily, so that what several rules share is computed once.
+    bad = frame.lazy().select(c.bad.fill_null(False).alias(f"{c.column}: {c.name}") for c in checks).collect()
+    return frame.with_columns(_reasons(bad).alias(REASONS))
+
+
+def _reasons(bad: pl.DataFrame) -> pl.Series:
+    """Return the names of the true columns of every row.
+
+    Rows that break the same rules share one list: the lists are made once for each combination that occurs, which are
+    few however many rows there are.
+    """
+    broken = [name for name, is_any in zip(bad.columns, bad.select(pl.all().any()).row(0), strict=True) if is_any]
+    if not broken:
+        return pl.repeat([], bad.height, dtype=pl.List(pl.String), eager=True)
+    words = [broken[i : i + _WORD] for i in range(0, len(broken), _WORD)]
+    packed = bad.select(
+        pl.sum_horizontal(pl.col(name).cast(pl.UInt64) * (1 << i) for i, name in enumerate(word)).alias(f"__word_{n}")
+        for n, word in enumerate(words)
     )
-    return frame.hstack(named)
+    keys = packed.columns
+    combinations = packed.unique(keys)
+    named = combinations.with_columns(
+        pl.Series(REASONS, [_unpack(row, words) for row in combinations.rows()], dtype=pl.List(pl.String)),
+    )
+    return packed.join(named, on=keys, how="left", maintain_order="left").get_column(REASONS)
+
+
+def _unpack(row: Sequence[int], words: Sequence[Sequence[str]]) -> list[str]:
+    return [name for bits, word in zip(row, words, strict=True) for i, name in enumerate(word) if bits >> i & 1]
 
 
 def parse(raw: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -229,8 +306,8 @@ def violations(frame: pl.LazyFrame, schema: type[pa.DataFrameModel], rules: Sequ
 def _shown(check: _Check, described: dict[str, Any]) -> pl.Expr:
     if check.column not in described:
         return pl.int_range(pl.len()).cast(pl.String).map_batches(lambda s: "row " + s, return_dtype=pl.String)
-    if (described[check.column].metadata or {}).get("sensitivity"):
-        return pl.lit(_MASK).repeat_by(pl.len()).explode()
+    if (described[check.column].metadata or {}).get("sensitivity") not in (None, "public"):
+        return pl.lit(MASK).repeat_by(pl.len()).explode()
     return pl.col(check.column)
 
 

