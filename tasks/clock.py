@@ -2,134 +2,187 @@
 
 Everything that joins a row to the past goes through this module, so that one rule decides what a feature may see:
 an event counts for a query at instant `at` when it was known at or before `at`, and a label may be learned from once it
-was known. Nothing here knows of the use case. What is *not* here: which events exist (the lake) and when each became
-known (the use case).
+was known. `Totals` and `Newest` index events once; the same index then answers a whole frame of queries (training)
+and a single one (serving). Nothing here knows of the use case. What is *not* here: which events exist (the lake) and
+when each became known (the use case).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-_ROW = "__row"
+Key = tuple[Any, ...]
+"""The values of the `by` columns; empty where all events count together."""
+
+Positions = NDArray[np.int64]
+
+_ROW, _AT = "__row", "__at"
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def latest(
-    queries: pl.DataFrame,
-    events: pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    known: str,
-    columns: Sequence[str],
-    within: timedelta,
-) -> pl.DataFrame:
-    """Find the newest event known at each query's instant.
-
-    Args:
-        queries: One row a query, with the `by` columns and the instant `at` (UTC).
-        events: One row an event, with the `by` columns and the instant `known` at which it became known (UTC).
-        by: Columns that must be equal.
-        at: The queries' column of instants.
-        known: The events' column of instants; rows without one are left out, and of several at one instant the last given counts.
-        columns: The events' columns to return.
-        within: Events older than this are too old to count: null.
+def _grouped(frame: pl.LazyFrame, by: Sequence[str]) -> tuple[list[Key], Positions, pl.DataFrame]:
+    """Put the rows of one key together, within a key in the order given.
 
     Returns:
-        `columns`, a row a query in the queries' order.
+        The keys; the edges of their groups, one more than keys; the other columns.
     """
-    right = events.filter(pl.col(known).is_not_null()).select(*by, known, *columns).sort(known, maintain_order=True)
-    joined = (
-        queries.lazy()
-        .select(*by, at)
-        .with_row_index(_ROW)
-        .sort(at)
-        .join_asof(
-            right,
-            left_on=at,
-            right_on=known,
-            by=list(by),
-            strategy="backward",
-            tolerance=within,
-            coalesce=False,
-            check_sortedness=False,
+    if not by:
+        whole = frame.collect()
+        return [()], np.array([0, whole.height]), whole
+    lists = frame.group_by(by).agg(pl.all()).collect()
+    values = lists.drop(by)
+    lengths = values.to_series(0).list.len().to_numpy()
+    return lists.select(by).rows(), np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]), values.explode(values.columns)
+
+
+class Index(ABC):
+    """Events by key, in the order in which they became known.
+
+    Positions count events through all keys: those of a key that were known at an instant are the positions from the
+    key's first up to a sought end, which a binary search finds.
+    """
+
+    schema: dict[str, pl.DataType]
+    """Columns of an answer, with their types."""
+
+    def __init__(self, events: pl.LazyFrame, by: Sequence[str], known: str, values: Mapping[str, pl.Expr]) -> None:
+        self.by = tuple(by)
+        keys_of = {f"__by_{name}": pl.col(name) for name in by}  # a key may be a value too
+        ordered = (
+            events.filter(pl.col(known).is_not_null())
+            .select(pl.col(known).dt.epoch("us").alias(_AT), **keys_of, **values)
+            .sort(_AT, maintain_order=True)  # of several at one instant the last given is the newest
         )
-        .sort(_ROW)
-    )
-    return joined.select(columns).collect()
+        keys, edges, frame = _grouped(ordered, list(keys_of))
+        self._cuts = {key: (int(start), int(end)) for key, start, end in zip(keys, edges[:-1], edges[1:], strict=True)}
+        self._instants = frame.get_column(_AT).to_numpy()
+        self._values = frame.drop(_AT)
+
+    def of(self, queries: pl.DataFrame, at: str) -> pl.DataFrame:
+        """Answer many queries.
+
+        Args:
+            queries: One row a query, with the `by` columns and the column `at` of instants (UTC).
+            at: The queries' column of instants.
+
+        Returns:
+            The columns `schema`, a row a query in the queries' order.
+        """
+        return self._answer(queries.height, self._asked(queries, at))
+
+    @abstractmethod
+    def at(self, key: Key, instant: datetime) -> tuple[Any, ...]:
+        """Answer one query, asked at an instant (with a time zone): the values of `schema`."""
+
+    @abstractmethod
+    def _answer(self, queries: int, asked: Iterator[tuple[Key, Positions, Positions]]) -> pl.DataFrame:
+        """Answer queries that come key by key, as the numbers of their rows and their instants (microseconds)."""
+
+    def _asked(self, queries: pl.DataFrame, at: str) -> Iterator[tuple[Key, Positions, Positions]]:
+        narrow = queries.lazy().select(*self.by, pl.col(at).dt.epoch("us").alias(_AT)).with_row_index(_ROW)
+        keys, edges, frame = _grouped(narrow, self.by)
+        rows, instants = frame.get_column(_ROW).to_numpy(), frame.get_column(_AT).to_numpy()
+        for key, start, end in zip(keys, edges[:-1], edges[1:], strict=True):
+            yield key, rows[start:end], instants[start:end]
+
+    def _until(self, key: Key, instants: Any) -> tuple[int, Any]:
+        """Return the position of a key's first event, and of the first that was not known at each instant (microseconds)."""
+        first, end = self._cuts.get(key, (0, 0))
+        return first, first + self._instants[first:end].searchsorted(instants, side="right")
 
 
-def sums_within(
-    queries: pl.DataFrame,
-    events: pl.LazyFrame,
-    *,
-    by: Sequence[str],
-    at: str,
-    known: str,
-    values: Mapping[str, pl.Expr],
-    windows: Mapping[str, timedelta],
-) -> pl.DataFrame:
-    """Find sums over the events known within windows that end at each query's instant.
+class Totals(Index):
+    """Sums over the events known within windows that end at the instant of a query.
 
     A sum over the window (at - w, at] is the difference of two running totals. Totals are 64-bit integers, so the
     difference is exact and the same however much history stands before the window.
-
-    Args:
-        queries: One row a query.
-        events: One row an event.
-        by: Columns that must be equal; empty for all events together.
-        at: The queries' column of instants.
-        known: The events' column of instants at which each became known; rows without one are left out.
-        values: Name to integer expression over the events, summed (`pl.lit(1)` counts).
-        windows: Suffix to length of window.
-
-    Returns:
-        An Int64 column `{name}_{suffix}` for each value and window, a row a query in the queries' order.
     """
-    totals = (
-        events.filter(pl.col(known).is_not_null())
-        .select(*by, known, **{name: expr.cast(pl.Int64) for name, expr in values.items()})
-        .group_by(*by, known)
-        .agg(pl.col(name).sum() for name in values)
-        .sort(known)
-    )
-    running = [pl.col(name).cum_sum() for name in values]
-    totals = totals.with_columns(*(r.over(list(by)) for r in running) if by else running)
 
-    frame = queries.lazy().select(*by, at).with_row_index(_ROW)  # narrow: it is sorted twice a window
-    edge = "__edge"
+    def __init__(
+        self,
+        events: pl.LazyFrame,
+        *,
+        by: Sequence[str],
+        known: str,
+        values: Mapping[str, pl.Expr],
+        windows: Mapping[str, timedelta],
+    ) -> None:
+        """Index events.
 
-    def total_until(left: pl.LazyFrame, instant: pl.Expr, suffix: str) -> pl.LazyFrame:
-        right = totals.rename({name: f"{name}{suffix}" for name in values})
-        return (
-            left.with_columns(instant.alias(edge))
-            .sort(edge)
-            .join_asof(
-                right,
-                left_on=edge,
-                right_on=known,
-                by=list(by) or None,
-                strategy="backward",
-                coalesce=False,
-                check_sortedness=False,
-            )
-            .drop(edge, known)
-            .with_columns(pl.col(f"{name}{suffix}").fill_null(0) for name in values)
-        )
+        Args:
+            events: One row an event.
+            by: Columns that must be equal; empty for all events together.
+            known: The events' column of instants (UTC) at which each became known; rows without one are left out.
+            values: Name to integer expression over the events, summed (`pl.lit(1)` counts); null adds nothing.
+            windows: Suffix to length of window. Answers are named `{name}_{suffix}`, for each window all values.
+        """
+        super().__init__(events, by, known, {name: value.cast(pl.Int64).fill_null(0) for name, value in values.items()})
+        self.schema = {f"{name}_{label}": pl.Int64() for label in windows for name in values}
+        self._lengths = [length // _MICROSECOND for length in windows.values()]
+        self._running = np.zeros((len(values), self._values.height + 1), dtype=np.int64)  # a row a value, before each event
+        for total, name in zip(self._running, values, strict=True):
+            np.cumsum(self._values.get_column(name).to_numpy(), out=total[1:])
+        self._values = self._values.clear()
 
-    now = "__now"
-    frame = total_until(frame, pl.col(at), now)
-    for label, length in windows.items():
-        past = f"__{label}"
-        frame = total_until(frame, pl.col(at) - length, past)
-        frame = frame.with_columns((pl.col(f"{name}{now}") - pl.col(f"{name}{past}")).alias(f"{name}_{label}") for name in values).drop(
-            f"{name}{past}" for name in values
-        )
-    made = [f"{name}_{label}" for label in windows for name in values]
-    return frame.sort(_ROW).select(made).collect()
+    def _sums(self, key: Key, instants: Any) -> Any:
+        """Return the sums, first axis as `schema`, second (if any) as the instants."""
+        until = self._running[:, self._until(key, instants)[1]]
+        return np.concatenate([until - self._running[:, self._until(key, instants - length)[1]] for length in self._lengths])
+
+    def at(self, key: Key, instant: datetime) -> tuple[int, ...]:
+        """Return the sums at one instant."""
+        return tuple(self._sums(key, (instant - _EPOCH) // _MICROSECOND).tolist())
+
+    def _answer(self, queries: int, asked: Iterator[tuple[Key, Positions, Positions]]) -> pl.DataFrame:
+        found = np.zeros((len(self.schema), queries), dtype=np.int64)
+        for key, rows, instants in asked:
+            found[:, rows] = self._sums(key, instants)
+        return pl.DataFrame(dict(zip(self.schema, found, strict=True)), schema=self.schema)
+
+
+class Newest(Index):
+    """The newest event known at the instant of a query, unless that is too old."""
+
+    def __init__(self, events: pl.LazyFrame, *, by: Sequence[str], known: str, columns: Sequence[str], within: timedelta) -> None:
+        """Index events.
+
+        Args:
+            events: One row an event.
+            by: Columns that must be equal; empty for all events together.
+            known: The events' column of instants (UTC) at which each became known; rows without one are left out, and
+                of several at one instant the last given counts.
+            columns: The events' columns to answer with.
+            within: Events known longer ago than this are too old to count: null.
+        """
+        super().__init__(events, by, known, {name: pl.col(name) for name in columns})
+        self.schema = dict(self._values.schema)
+        self._within = within // _MICROSECOND
+
+    def at(self, key: Key, instant: datetime) -> tuple[Any, ...]:
+        """Return the columns of the newest event at one instant."""
+        asked = (instant - _EPOCH) // _MICROSECOND
+        first, end = self._until(key, asked)
+        if end == first or asked - self._instants[end - 1] > self._within:
+            return (None,) * len(self.schema)
+        return self._values.row(int(end) - 1)
+
+    def _answer(self, queries: int, asked: Iterator[tuple[Key, Positions, Positions]]) -> pl.DataFrame:
+        found = np.full(queries, -1, dtype=np.int64)
+        for key, rows, instants in asked:
+            first, end = self._until(key, instants)
+            some = end > first
+            found[rows[some]] = np.where(instants[some] - self._instants[end[some] - 1] <= self._within, end[some] - 1, -1)
+        position = pl.Series(found)
+        return self._values.select(pl.all().gather(position.set(position < 0, None)))
 
 
 def start_of(day: date, zone: str) -> datetime:

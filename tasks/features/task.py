@@ -6,8 +6,8 @@ from typing import Annotated
 
 from flytekit import HashMethod
 
-from tasks.artifacts.data import DataSnapshot
-from tasks.execution import publish, stage
+from tasks.artifacts.data import DataSnapshot, TableVersion
+from tasks.execution import lake_uri, publish, stage
 from tasks.frames import LazyFrame, rows_hash
 from tasks.usecase.features import Features
 
@@ -16,14 +16,45 @@ from tasks.usecase.features import Features
 def build_features(snapshot: DataSnapshot) -> Annotated[LazyFrame[Features], HashMethod(rows_hash)]:
     """Build the features of every flight, each from what was known two hours before scheduled departure.
 
+    Days that the lake has already are taken from there, if nothing changed that they rest on.
+
     Args:
         snapshot: Validated data.
     """
     from tasks.contracts import columns
-    from tasks.lake.snapshots import read_snapshot
+    from tasks.features import store
+    from tasks.lake import tables
     from tasks.reporting import sections
-    from tasks.usecase import features, source
 
-    rows = features.build(read_snapshot(snapshot, source.known_by)).collect()
+    version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
+    stored = tables.scan(f"{lake_uri()}/{store.FEATURES}", version, days).select(list(Features.to_schema().columns))
+    rows = stored.sort("predicted_at", "flight_id").collect()
     publish("features", sections.features(rows.height, columns(Features, "numeric"), columns(Features, "categorical")))
     return rows.lazy()  # type: ignore[return-value]  # the edge gives it its schema
+
+
+@stage(cached=False)
+def add_features(snapshot: DataSnapshot) -> TableVersion:
+    """Add the features of the days that are new or changed to the lake, and of no others.
+
+    Args:
+        snapshot: Validated data.
+    """
+    from tasks.features import store
+
+    version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
+    return store.table_version(lake_uri(), version, days)
+
+
+def _definition():  # type: ignore[no-untyped-def]  # a plain module's record, imported when a task runs
+    from tasks.caching import version_of
+    from tasks.features.store import Definition
+    from tasks.usecase import features, source
+
+    return Definition(
+        build=features.build,
+        known_by=source.known_by,
+        lookback=features.LOOKBACK,
+        main="flights",
+        version=version_of(features.__name__),
+    )

@@ -1,6 +1,8 @@
 """Every feature, defined once, as of the prediction instant: two hours before scheduled departure.
 
-A feature may see what was known at that instant and nothing else; `tasks/clock.py` enforces it. The weather comes
+A feature may see what was known at that instant and nothing else; `tasks/clock.py` enforces it. `build` makes the
+features of all flights of a window (training, batch scoring), `Online` those of single flights (serving); both ask the
+same indexes of the past, from `_past`, and finish the answers with the same expressions. The weather comes
 without temperature, dew point and pressure: they only tell the season, and models were better without them.
 The aircraft is not used: its number is missing only on cancelled flights and it may be swapped until departure.
 """
@@ -8,9 +10,9 @@ The aircraft is not used: its number is missing only on cancelled flights and it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandera.polars as pa
@@ -18,6 +20,7 @@ import polars as pl
 
 from tasks import clock
 from tasks.contracts import Instant, columns, types
+from tasks.errors import ClockError, ContractViolation
 from tasks.usecase.source import with_instants
 
 LEAD = timedelta(hours=2)
@@ -170,115 +173,223 @@ _HISTORIES = (
 )
 _DELAY_CAP = 360  # minutes: one flight a day late must not rule an airport's mean
 _READING_TOO_OLD = timedelta(hours=12)
+_TICK = timedelta(microseconds=1)  # of an `Instant`
+
+_LONGEST_DELAY = timedelta(minutes=2880)  # the contract's, of departures and arrivals
+_LONGEST_SCHEDULE = timedelta(days=1)  # `with_instants` takes the first such time of day after the departure
+LOOKBACK = timedelta(
+    days=math.ceil((max(_WINDOWS.values()) + LEAD + _LONGEST_SCHEDULE + _LONGEST_DELAY + timedelta(hours=1)) / timedelta(days=1))
+)
+"""How many local days before a flight's the raw rows of flights and weather may matter for its features: 32.
+
+A flight at the first minute of a day is predicted LEAD before it, and sees events known since its longest window
+(28 days) before that. The event may be an arrival, known up to _LONGEST_SCHEDULE + _LONGEST_DELAY after the scheduled
+departure by which its row is cut; an hour is added for the day on which clocks go forward. Weather matters for
+12 hours. Later rows never matter: an event of a flight is known after that flight's own prediction instant (`_events`),
+so a flight of a later day is not known to a flight of this one.
+"""
+
+SCHEDULED = {
+    **dict.fromkeys(("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "distance", "hour", "minute"), pl.Int64()),
+    **dict.fromkeys(("carrier", "origin", "dest"), pl.String()),
+    "time_hour": pl.Datetime("us", "UTC"),
+}
+"""Columns of a flight's row that are known in advance, with their types."""
+
+ANSWERED = tuple(name for name in types(Features) if name not in ("label_known_at", "label"))
+"""The columns of `Features` that can be known at the prediction instant."""
+
+_NUMERIC = frozenset(columns(Features, "numeric"))
+_DAY = pl.date("year", "month", "day")
+_HOUR = pl.col("hour").cast(pl.String).str.zfill(2).alias("hour")
 
 
-def build(tables: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Build the features of every flight in the tables, each as of its own prediction instant.
+def build(tables: Mapping[str, pl.LazyFrame], days: tuple[date, date] | None = None) -> pl.LazyFrame:
+    """Build the features of the flights in the tables, each as of its own prediction instant.
 
     Args:
         tables: `flights`, `weather`, `airports` as known at some instant.
+        days: Build only the flights of these local days, both included. The rows are those of a build of everything
+            as long as the tables hold the flights and the weather of the local days from `days[0] - LOOKBACK` on.
 
     Returns:
         One row a flight, with the columns and types of `Features`, sorted by prediction instant and flight.
     """
     flights = with_instants(tables["flights"], tables["airports"]).collect().lazy()
-    queries = _schedule_features(flights).collect()
-    events = _events(flights)
-    state = [_state_features(queries, events[history.event], history) for history in _HISTORIES]
-    weather = _weather_features(queries, tables["weather"])
-    frame = pl.concat([queries, *state, weather], how="horizontal").lazy()
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in types(Features).items()).sort("predicted_at", "flight_id")
+    queries = _schedule_features(flights if days is None else flights.filter(_DAY.is_between(*days))).collect()
+    parts = [
+        # One index at a time is held.
+        index.of(queries, "predicted_at").with_columns(queries.get_column("predicted_at")).select(made)
+        for index, made in _past(flights, tables["weather"])
+    ]
+    return pl.concat([queries, *parts], how="horizontal").lazy().select(*types(Features)).sort("predicted_at", "flight_id")
+
+
+class Online:
+    """The features of single flights, from an index of what is known: the same values as `build` gives, to the bit."""
+
+    def __init__(self, tables: Mapping[str, pl.LazyFrame]) -> None:
+        """Index the past.
+
+        Args:
+            tables: `flights`, `weather`, `airports`, from LOOKBACK before the days that will be asked about.
+        """
+        self._airports = tables["airports"].collect().lazy()
+        flights = with_instants(tables["flights"], self._airports).collect().lazy()
+        parts = list(_past(flights, tables["weather"]))
+        self._indexes = [index for index, _ in parts]
+        self._made = [expr for _, made in parts for expr in made]
+        self._schema = {name: dtype for index in self._indexes for name, dtype in index.schema.items()}
+
+    def features(self, flight: Mapping[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        """Return the features of one scheduled flight; see `features_of`, which is much faster for several."""
+        return self.features_of([flight], at)[0]
+
+    def features_of(self, flights: Sequence[Mapping[str, Any]], at: datetime | None = None) -> list[dict[str, Any]]:
+        """Return the features of scheduled flights, each from what was known at its instant.
+
+        Args:
+            flights: Rows with what is known in advance (`SCHEDULED`). Anything else in a row is not read.
+            at: The instant (with a time zone) to ask at, for all flights; by default each flight's prediction instant.
+
+        Returns:
+            For each flight the columns of `Features` but the label's, `predicted_at` being the instant asked at.
+
+        Raises:
+            ContractViolation: If a row lacks a column.
+            ClockError: If `at` is later than a flight's prediction instant: that is none the model has learned from,
+                and the flight itself may have left.
+        """
+        missing = sorted({name for name in SCHEDULED for flight in flights if name not in flight})
+        if missing:
+            raise ContractViolation(
+                f"a scheduled flight must have {', '.join(SCHEDULED)}", f"none named {', '.join(missing)}", "complete the row"
+            )
+        raw = pl.DataFrame([[flight[name] for name in SCHEDULED] for flight in flights], schema=SCHEDULED, orient="row")
+        not_yet = raw.lazy().with_columns(dep_delay=pl.lit(None, pl.Int64), arr_delay=pl.lit(None, pl.Int64))
+        queries = _schedule_features(with_instants(not_yet, self._airports)).collect()
+        if at is not None:
+            first = queries.get_column("predicted_at").min()
+            if isinstance(first, datetime) and at > first:
+                raise ClockError(f"at must be no later than the prediction instant {first:%F %T}Z", f"{at}", "leave `at` out")
+            queries = queries.with_columns(predicted_at=pl.lit(at).cast(queries.schema["predicted_at"]))
+        answers = [self._look_up(query) for query in queries.iter_rows(named=True)]
+        past = pl.DataFrame(answers, schema=self._schema, orient="row")
+        return queries.hstack(past).with_columns(self._made).select(ANSWERED).rows(named=True)
+
+    def _look_up(self, query: Mapping[str, Any]) -> list[Any]:
+        asked = query["predicted_at"]
+        return [value for index in self._indexes for value in index.at(tuple(query[name] for name in index.by), asked)]
 
 
 def _schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
     def minute_of_day(column: str) -> pl.Expr:
         return pl.col(column) // 100 * 60 + pl.col(column) % 100
 
-    day = pl.date("year", "month", "day")
-    late = (pl.col("arr_delay") >= LATE_MINUTES).cast(pl.Int8)
+    numbers = {
+        "departure_minute": minute_of_day("sched_dep_time"),
+        "arrival_minute": minute_of_day("sched_arr_time"),
+        "distance": pl.col("distance"),
+        "scheduled_minutes": (pl.col("scheduled_arrival") - pl.col("scheduled_departure")).dt.total_minutes(),
+    }
     return flights.select(
-        pl.concat_str(day.cast(pl.String), "carrier", pl.col("flight").cast(pl.String), "origin", separator="-").alias("flight_id"),
-        day.alias("batch_day"),
+        pl.concat_str(_DAY.cast(pl.String), "carrier", pl.col("flight").cast(pl.String), "origin", separator="-").alias("flight_id"),
+        _DAY.alias("batch_day"),
         (pl.col("scheduled_departure") - LEAD).alias("predicted_at"),
         pl.col("landed_at").alias("label_known_at"),
-        late.alias("label"),
+        (pl.col("arr_delay") >= LATE_MINUTES).cast(pl.Int8).alias("label"),
         "origin",
         "carrier",
         "dest",
-        pl.col("hour").cast(pl.String).str.zfill(2).alias("hour"),
-        day.dt.weekday().cast(pl.String).alias("weekday"),
-        minute_of_day("sched_dep_time").alias("departure_minute"),
-        minute_of_day("sched_arr_time").alias("arrival_minute"),
-        "distance",
-        (pl.col("scheduled_arrival") - pl.col("scheduled_departure")).dt.total_minutes().alias("scheduled_minutes"),
+        _HOUR,
+        _DAY.dt.weekday().cast(pl.String).alias("weekday"),
+        **{name: value.cast(F32) for name, value in numbers.items()},
     )
 
 
+def _past(flights: pl.LazyFrame, weather: pl.LazyFrame) -> Iterator[tuple[clock.Index, list[pl.Expr]]]:
+    """Give each index of the past with the features made of its answers (and of the column `predicted_at`)."""
+    events = _events(flights)
+    for history in _HISTORIES:
+        yield _state_features(events[history.event], history)
+    readings = _readings(weather)
+    yield _newest_reading(readings)
+    yield _weather_sums(readings)
+
+
 def _events(flights: pl.LazyFrame) -> dict[str, pl.LazyFrame]:
-    """Return what happened, each with the instant `known_at` at which it became known."""
-    keys = ("origin", "carrier", "dest", pl.col("hour").cast(pl.String).str.zfill(2).alias("hour"))
+    """Return what happened, each with the instant `known_at` at which it became known.
+
+    No event is known before its own flight's prediction instant has passed: a flight that leaves more than LEAD early,
+    or even lands, must not see itself. Others learn of it that little later, which leaks nothing.
+    """
+    keys = ("origin", "carrier", "dest", _HOUR)
+    after_asked = pl.col("scheduled_departure") - LEAD + _TICK
+
+    def known(instant: str) -> pl.Expr:
+        return pl.max_horizontal(instant, after_asked).alias("known_at")
 
     def delay(column: str) -> tuple[pl.Expr, pl.Expr]:
         return (pl.col(column).clip(upper_bound=_DELAY_CAP).alias("delay"), (pl.col(column) >= LATE_MINUTES).alias("late"))
 
-    departed, landed, never = pl.col("departed_at"), pl.col("landed_at"), pl.col("departed_at").is_null()
-    due = pl.col("scheduled_departure").alias("known_at")
+    departed, landed = flights.filter(pl.col("departed_at").is_not_null()), flights.filter(pl.col("landed_at").is_not_null())
+    never = flights.filter(pl.col("departed_at").is_null())
     return {
-        "departures": flights.filter(departed.is_not_null()).select(*keys, departed.alias("known_at"), *delay("dep_delay")),
-        "arrivals": flights.filter(landed.is_not_null()).select(*keys, landed.alias("known_at"), *delay("arr_delay")),
-        "cancellations": flights.filter(never).select(*keys, due, pl.lit(0).alias("delay"), pl.lit(False).alias("late")),
+        "departures": departed.select(*keys, known("departed_at"), *delay("dep_delay")),
+        "arrivals": landed.select(*keys, known("landed_at"), *delay("arr_delay")),
+        "cancellations": never.select(*keys, known("scheduled_departure"), pl.lit(0).alias("delay"), pl.lit(False).alias("late")),
     }
 
 
-def _state_features(queries: pl.DataFrame, events: pl.LazyFrame, history: _History) -> pl.DataFrame:
+def _state_features(events: pl.LazyFrame, history: _History) -> tuple[clock.Totals, list[pl.Expr]]:
     stem = "_".join((history.event, *(history.by or ("all",))))
-    summed = clock.sums_within(
-        queries,
+    totals = clock.Totals(
         events,
         by=history.by,
-        at="predicted_at",
         known="known_at",
         values={f"{stem}_n": pl.lit(1), f"{stem}_delay": pl.col("delay"), f"{stem}_late": pl.col("late")},
         windows={label: _WINDOWS[label] for label in history.windows},
     )
-    wanted = set(columns(Features, "numeric"))
     made: list[pl.Expr] = []
     for label in history.windows:
         count = pl.col(f"{stem}_n_{label}")
         for statistic in ("n", "delay", "late"):
             name, total = f"{stem}_{label}_{statistic}", pl.col(f"{stem}_{statistic}_{label}")
-            if name in wanted:
-                made.append((total if statistic == "n" else pl.when(count > 0).then(total / count)).alias(name))
-    return summed.select(made)
+            if name in _NUMERIC:
+                made.append((total if statistic == "n" else pl.when(count > 0).then(total / count)).cast(F32).alias(name))
+    return totals, made
 
 
-def _weather_features(queries: pl.DataFrame, weather: pl.LazyFrame) -> pl.DataFrame:
+def _readings(weather: pl.LazyFrame) -> pl.LazyFrame:
     turned = pl.col("wind_dir") * (math.pi / 180)
-    readings = weather.with_columns(
+    return weather.with_columns(
         # A row labelled H holds readings up to H:51.
         known_at=pl.col("time_hour") + pl.duration(hours=1),
         read_at=pl.col("time_hour"),
         wind_east=turned.sin(),
         wind_north=turned.cos(),
     )
-    newest = ("humid", "wind_speed", "wind_gust", "wind_east", "wind_north", "precip", "visib", "read_at")
-    reading = clock.latest(queries, readings, by=("origin",), at="predicted_at", known="known_at", columns=newest, within=_READING_TOO_OLD)
-    hundredths = (pl.col("precip") * 100).round()  # integers add exactly
-    sums = clock.sums_within(
-        queries,
+
+
+def _newest_reading(readings: pl.LazyFrame) -> tuple[clock.Newest, list[pl.Expr]]:
+    values = ("humid", "wind_speed", "wind_gust", "wind_east", "wind_north", "precip", "visib")
+    newest = clock.Newest(readings, by=("origin",), known="known_at", columns=(*values, "read_at"), within=_READING_TOO_OLD)
+    age = (pl.col("predicted_at") - pl.col("read_at")).dt.total_minutes() / 60
+    return newest, [*(pl.col(name).cast(F32) for name in values), age.cast(F32).alias("reading_age_hours")]
+
+
+def _weather_sums(readings: pl.LazyFrame) -> tuple[clock.Totals, list[pl.Expr]]:
+    sums = clock.Totals(
         readings,
         by=("origin",),
-        at="predicted_at",
         known="known_at",
         values={
-            "rain": hundredths.fill_null(0),
-            "low_visib": (pl.col("visib") < 3).fill_null(False),
-            "freezing": ((pl.col("temp") <= 32) & (pl.col("precip") > 0)).fill_null(False),
-            "windy": (pl.col("wind_speed") > 20).fill_null(False),
+            "rain": (pl.col("precip") * 100).round(),  # hundredths of an inch: integers add exactly
+            "low_visib": pl.col("visib") < 3,
+            "freezing": (pl.col("temp") <= 32) & (pl.col("precip") > 0),
+            "windy": pl.col("wind_speed") > 20,
         },
         windows={"6h": _WINDOWS["6h"]},
     )
-    age = (queries.get_column("predicted_at") - reading.get_column("read_at")).dt.total_minutes() / 60
-    return pl.concat([reading.drop("read_at"), sums], how="horizontal").with_columns(
-        precip_6h=pl.col("rain_6h") / 100, reading_age_hours=age
-    )
+    rain = (pl.col("rain_6h") / 100).cast(F32).alias("precip_6h")
+    return sums, [rain, *(pl.col(name).cast(F32) for name in ("low_visib_6h", "freezing_6h", "windy_6h"))]

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.contracts import REASONS, columns
+from tasks.contracts import REASONS
 from tasks.usecase import features, source
-from tasks.usecase.features import Features
 
 pytestmark = pytest.mark.data
 
@@ -21,7 +20,7 @@ INSTANTS = [
     datetime(2013, 11, 3, 6, tzinfo=UTC),  # the hour that comes twice
 ]
 BEFORE, AFTER = timedelta(days=35), timedelta(days=3)
-KNOWN_IN_ADVANCE = ["flight_id", "batch_day", "predicted_at", *columns(Features, "categorical"), *columns(Features, "numeric")]
+KNOWN_IN_ADVANCE = list(features.ANSWERED)
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +107,20 @@ def test_a_feature_that_peeked_would_be_found(tables: dict[str, pl.LazyFrame], m
     """Weather that counts from its hour, not from its last reading, is a leak of an hour: the test must see it."""
     instant = INSTANTS[2]
     near, expected = around(tables, instant), until(built(tables, instant), instant)
-    real = features.clock.latest
-
-    def early(queries: pl.DataFrame, events: pl.LazyFrame, **kwargs: object) -> pl.DataFrame:
-        return real(queries, events.with_columns(pl.col("known_at") - pl.duration(hours=1)), **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(features.clock, "latest", early)
+    real = features._readings
+    monkeypatch.setattr(features, "_readings", lambda weather: real(weather).with_columns(pl.col("known_at") - pl.duration(hours=1)))
     assert not until(features.build(_changed_after(near, instant)).collect(), instant).equals(expected)
+
+
+@pytest.mark.parametrize("instant", INSTANTS, ids=str)
+def test_no_answer_online_sees_what_became_known_later(tables: dict[str, pl.LazyFrame], instant: datetime) -> None:
+    """Flights that leave in the next hours, asked about at the instant: with the future in the index, and without it."""
+    near = around(tables, instant)
+    due = pl.col("time_hour").is_between(instant + features.LEAD, instant + timedelta(hours=20))
+    asked = near["flights"].filter(due).collect().rows(named=True)
+    assert len(asked) > 300
+    whole, then = features.Online(near), features.Online(source.known_by(near, instant))
+    assert whole.features_of(asked, at=instant) == then.features_of(asked, at=instant)
+    later = instant + features.LEAD / 2
+    hour = [flight for flight in asked if flight["time_hour"] >= later + features.LEAD]
+    assert whole.features_of(hour, at=later) != then.features_of(hour, at=later), "else the index would hold no future"

@@ -46,37 +46,41 @@ def known_at(query: tuple[str, str, int], events: list[Any], by: tuple[str, ...]
     return [e for e in events if e[: len(by)] == query[: len(by)] and e[2] is not None and e[2] <= query[2]]
 
 
+def one_by_one(index: clock.Index, queries: list[tuple[str, str, int]]) -> list[tuple[Any, ...]]:
+    """Ask each query alone."""
+    return [index.at(query[: len(index.by)], ZERO + timedelta(minutes=query[2])) for query in queries]
+
+
 @given(queries_of, events_of, group_by, st.integers(1, 12))
-def test_sums_within_equal_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
-    found = clock.sums_within(
-        query_frame(queries),
+def test_totals_equal_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
+    totals = clock.Totals(
         event_frame(events),
         by=by,
-        at="at",
         known="known",
         values={"n": pl.lit(1), "v": pl.col("v")},
         windows={"w": timedelta(minutes=width), "all": timedelta(days=9)},
     )
-    assert found.columns == ["n_w", "v_w", "n_all", "v_all"]
+    found = totals.of(query_frame(queries), "at")
+    assert dict(found.schema) == totals.schema == dict.fromkeys(["n_w", "v_w", "n_all", "v_all"], pl.Int64())
     expected = []
     for query in queries:
         known = known_at(query, events, by)
         recent = [e for e in known if e[2] > query[2] - width]  # the window is (at - width, at]
         expected.append((len(recent), sum(e[3] for e in recent), len(known), sum(e[3] for e in known)))
-    assert found.rows() == expected
+    assert found.rows() == one_by_one(totals, queries) == expected
 
 
 @given(queries_of, events_of, group_by, st.integers(1, 12))
-def test_latest_equals_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
-    found = clock.latest(
-        query_frame(queries), event_frame(events), by=by, at="at", known="known", columns=["v"], within=timedelta(minutes=width)
-    )
-    expected = []
+def test_newest_equals_a_scan_of_all_events(queries: list[Any], events: list[Any], by: tuple[str, ...], width: int) -> None:
+    newest = clock.Newest(event_frame(events), by=by, known="known", columns=["v", "l"], within=timedelta(minutes=width))
+    found = newest.of(query_frame(queries), "at")
+    assert dict(found.schema) == newest.schema == {"v": pl.Int64(), "l": pl.String()}
+    expected: list[tuple[Any, ...]] = []
     for query in queries:
         known = [e for e in known_at(query, events, by) if e[2] >= query[2] - width]
-        newest = max((e[2] for e in known), default=None)
-        expected.append(next((e[3] for e in reversed(known) if e[2] == newest), None))  # the last given of those at one instant
-    assert found.get_column("v").to_list() == expected
+        last = max((e[2] for e in known), default=None)
+        expected.append(next(((e[3], e[1]) for e in reversed(known) if e[2] == last), (None, None)))  # the last given of a tie
+    assert found.rows() == one_by_one(newest, queries) == expected
 
 
 @given(queries_of, events_of, st.integers(0, 30))
@@ -86,13 +90,31 @@ def test_what_becomes_known_later_changes_nothing(queries: list[Any], events: li
     past = [e for e in events if e[2] is not None and e[2] <= now]
 
     def answers(known: list[Any]) -> list[Any]:
-        kwargs: dict[str, Any] = {"by": ("k",), "at": "at", "known": "known"}
-        frame, right = query_frame(asked), event_frame(known)
-        sums = clock.sums_within(frame, right, values={"v": pl.col("v")}, windows={"w": timedelta(minutes=7)}, **kwargs)
-        newest = clock.latest(frame, right, columns=["v"], within=timedelta(minutes=7), **kwargs)
-        return [*sums.rows(), *newest.rows()]
+        right = event_frame(known)
+        totals = clock.Totals(right, by=("k",), known="known", values={"v": pl.col("v")}, windows={"w": timedelta(minutes=7)})
+        newest = clock.Newest(right, by=("k",), known="known", columns=["v"], within=timedelta(minutes=7))
+        frame = query_frame(asked)
+        return [totals.of(frame, "at").rows(), newest.of(frame, "at").rows(), one_by_one(totals, asked), one_by_one(newest, asked)]
 
     assert answers(events) == answers(past)
+
+
+@given(queries_of, events_of, group_by, st.integers(1, 12), st.integers(0, 30))
+def test_history_before_the_window_changes_nothing(
+    queries: list[Any], events: list[Any], by: tuple[str, ...], width: int, first: int
+) -> None:
+    """So that a day is built from its own past alone."""
+    asked = [q for q in queries if q[2] >= first]
+
+    def answers(known: list[Any]) -> list[Any]:
+        totals = clock.Totals(event_frame(known), by=by, known="known", values={"v": pl.col("v")}, windows={"w": timedelta(minutes=width)})
+        return totals.of(query_frame(asked), "at").rows()
+
+    assert answers(events) == answers([e for e in events if e[2] is not None and e[2] > first - width])
+
+
+def one_event(values: dict[str, pl.Expr], width: timedelta) -> clock.Totals:
+    return clock.Totals(event_frame([("a", "a", 10, 5)]), by=("k",), known="known", values=values, windows={"w": width})
 
 
 @pytest.mark.parametrize(
@@ -105,32 +127,30 @@ def test_what_becomes_known_later_changes_nothing(queries: list[Any], events: li
     ],
 )
 def test_edges_of_the_window(minute: int, counted: int) -> None:
-    found = clock.sums_within(
-        query_frame([("a", "a", minute)]),
-        event_frame([("a", "a", 10, 5)]),
-        by=("k",),
-        at="at",
-        known="known",
-        values={"n": pl.lit(1)},
-        windows={"w": timedelta(minutes=10)},
-    )
-    assert found.item() == counted
+    totals = one_event({"n": pl.lit(1)}, timedelta(minutes=10))
+    assert totals.of(query_frame([("a", "a", minute)]), "at").item() == counted
+    assert totals.at(("a",), ZERO + timedelta(minutes=minute)) == (counted,)
+
+
+def test_a_key_without_events_has_sums_of_nothing() -> None:
+    totals = one_event({"n": pl.lit(1), "v": pl.col("v")}, timedelta(days=1))
+    assert totals.at(("never",), ZERO) == (0, 0)
+    assert totals.of(query_frame([("never", "a", 20), ("a", "a", 20)]), "at").rows() == [(0, 0), (1, 5)]
+
+
+def test_an_instant_is_the_same_in_any_zone() -> None:
+    totals = one_event({"n": pl.lit(1)}, timedelta(hours=1))
+    there = (ZERO + timedelta(minutes=10)).astimezone(ZoneInfo("Asia/Tokyo"))
+    assert totals.at(("a",), there) == (1,)
+    assert totals.at(("a",), there - timedelta(minutes=1)) == (0,)
 
 
 def test_sums_of_booleans_and_nulls_are_counts() -> None:
     events = event_frame([("a", "a", 1, 1), ("a", "a", 1, 2), ("a", "a", 2, 3)]).with_columns(
         pl.when(pl.col("v") > 1).then(pl.col("v") > 2).alias("big")
     )
-    found = clock.sums_within(
-        query_frame([("a", "a", 3)]),
-        events,
-        by=(),
-        at="at",
-        known="known",
-        values={"big": pl.col("big")},
-        windows={"w": timedelta(hours=1)},
-    )
-    assert found.item() == 1
+    totals = clock.Totals(events, by=(), known="known", values={"big": pl.col("big")}, windows={"w": timedelta(hours=1)})
+    assert totals.of(query_frame([("a", "a", 3)]), "at").item() == 1
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 
 from tasks.contracts import describe, types, violations
-from tasks.usecase import features
+from tasks.errors import ClockError, ContractViolation
+from tasks.usecase import features, source
 from tasks.usecase.contract import FLIGHTS, WEATHER
 from tasks.usecase.features import Features
 from tasks.usecase.segments import SEGMENTS
@@ -38,7 +39,7 @@ def flight(number: int, local: int, dep_delay: int | None = 0, arr_delay: int | 
         "distance": 184,
         "hour": hour,
         "minute": minute,
-        "time_hour": datetime(2013, 7, 10, hour + 4, tzinfo=UTC),
+        "time_hour": datetime(2013, 7, 10, 4, tzinfo=UTC) + timedelta(hours=hour),
     }
     return base | more
 
@@ -47,13 +48,16 @@ def reading(hour: int, **more: Any) -> dict[str, Any]:
     return dict.fromkeys(types(WEATHER.schema)) | {"origin": "LGA", "time_hour": datetime(2013, 7, 10, hour, tzinfo=UTC)} | more
 
 
-def build(flights: list[dict[str, Any]], readings: list[dict[str, Any]] | None = None) -> dict[int, dict[str, Any]]:
-    tables = {
+def tables_of(flights: list[dict[str, Any]], readings: list[dict[str, Any]] | None = None) -> dict[str, pl.LazyFrame]:
+    return {
         "flights": pl.LazyFrame(flights, schema=types(FLIGHTS.schema)),
         "weather": pl.LazyFrame(readings or [], schema=types(WEATHER.schema)),
         "airports": PLACES,
     }
-    frame = features.build(tables).collect()
+
+
+def build(flights: list[dict[str, Any]], readings: list[dict[str, Any]] | None = None) -> dict[int, dict[str, Any]]:
+    frame = features.build(tables_of(flights, readings)).collect()
     assert violations(frame.lazy(), Features) == []
     return {int(row["flight_id"].split("-")[4]): row for row in frame.iter_rows(named=True)}
 
@@ -133,6 +137,23 @@ def test_a_flight_knows_nothing_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dep_delay", "arr_delay"),
+    [
+        (-120, 0),  # left as the question was asked
+        (-150, 0),  # left before it
+        (-180, -240),  # and landed before it
+    ],
+)
+def test_a_flight_that_leaves_before_its_prediction_knows_nothing_of_itself(dep_delay: int, arr_delay: int) -> None:
+    early = flight(1, 1200, dep_delay=dep_delay, arr_delay=arr_delay)
+    rows = build([early, ASKED, flight(2, 1201)])
+    counts = ("departures_origin_1h_n", "departures_origin_24h_n", "arrivals_dest_28d_n")
+    assert {rows[1][name] for name in counts} == {0}
+    assert {rows[9][name] for name in counts} == {0}, "asked at the same instant"
+    assert [rows[2][name] for name in counts] == [1, 1, int(arr_delay < -180)], "asked a minute later"
+
+
+@pytest.mark.parametrize(
     ("readings", "wind", "age"),
     [
         ([reading(13, wind_speed=9.0)], 9.0, 1.0),  # the hour 13Z ends as the question is asked
@@ -163,6 +184,80 @@ def test_rows_are_sorted_by_instant_and_flight() -> None:
 
 def test_no_flights_give_no_rows() -> None:
     assert build([]) == {}
+
+
+# --- windows ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_built_from_its_own_past() -> None:
+    """The oldest flight that can matter: a day long, two days late, landed a minute after the longest window began."""
+    first = date(2013, 7, 10)
+    asked = flight(9, 0, arr_delay=None)  # asked at 22:00 on the day before: since 22:00 on 11 June
+    oldest = flight(1, 2202, 2880, 2880, month=6, day=8, sched_arr_time=2201, time_hour=datetime(2013, 6, 9, 2, tzinfo=UTC))
+    tables = tables_of([oldest, asked, flight(2, 2300)])
+    near = tables | {"flights": tables["flights"].filter(source.day_of(FLIGHTS) >= first - features.LOOKBACK)}
+    found = features.build(near, (first, first)).collect()
+    assert found.equals(features.build(tables).collect().filter(pl.col("batch_day") == first))
+    assert found.get_column("arrivals_dest_28d_n").to_list() == [1, 0]
+    assert oldest["day"] == (first - features.LOOKBACK).day, "else a day less would do"
+
+
+def test_the_lookback_holds_for_the_longest_delay_of_the_contract() -> None:
+    limits = [check.statistics for name in ("dep_delay", "arr_delay") for check in describe(FLIGHTS.schema)[name].checks]
+    longest = max(limit["max_value"] for limit in limits if "max_value" in limit)
+    assert timedelta(minutes=longest) == features._LONGEST_DELAY
+
+
+# --- online -----------------------------------------------------------------------------------------------------------
+
+PAST = [
+    flight(1, 930, dep_delay=20, arr_delay=30),
+    flight(2, 800, arr_delay=-5),
+    flight(3, 700, dep_delay=None, arr_delay=None),
+    flight(4, 1130),
+]
+WET = [reading(h, precip=0.1, visib=1.0, temp=30.0, wind_speed=25.0, wind_dir=70.0) for h in range(6, 18)]
+
+
+def test_online_gives_the_row_of_the_build() -> None:
+    online = features.Online(tables_of([*PAST, ASKED], WET))
+    expected = build([*PAST, ASKED], WET)[9]
+    assert online.features(ASKED) == {name: expected[name] for name in features.ANSWERED}
+
+
+def test_online_reads_only_what_is_known_in_advance() -> None:
+    online = features.Online(tables_of(PAST, WET))
+    known = {name: ASKED[name] for name in features.SCHEDULED}
+    assert "dep_delay" not in known
+    assert online.features(known) == online.features(ASKED | {"dep_delay": 99, "arr_delay": 99, "tailnum": "N00000"})
+
+
+def test_an_earlier_instant_sees_less() -> None:
+    online = features.Online(tables_of(PAST, WET))
+    at = datetime(2013, 7, 10, 13, 30, tzinfo=UTC)
+    row = online.features(ASKED, at)
+    assert row["predicted_at"] == at
+    assert (row["departures_origin_3h_n"], row["arrivals_dest_24h_late"], row["reading_age_hours"]) == (1, 0, 1.5)
+    assert online.features(ASKED)["departures_origin_3h_n"] == 2
+
+
+def test_an_instant_after_the_prediction_is_refused() -> None:
+    online = features.Online(tables_of(PAST))
+    with pytest.raises(ClockError, match="at must be no later than the prediction instant 2013-07-10 14:00:00Z; got 2013-07-10 14:01"):
+        online.features(ASKED, datetime(2013, 7, 10, 14, 1, tzinfo=UTC))
+
+
+def test_a_row_that_lacks_a_column_is_refused() -> None:
+    online = features.Online(tables_of([]))
+    with pytest.raises(ContractViolation, match="none named dest, hour"):
+        online.features({name: value for name, value in ASKED.items() if name not in ("hour", "dest")})
+
+
+def test_no_flights_and_no_past() -> None:
+    online = features.Online(tables_of([]))
+    assert online.features_of([]) == []
+    row = online.features(ASKED | {"dest": "XNA", "carrier": "ZZ"})  # never seen
+    assert (row["arrivals_dest_28d_n"], row["arrivals_carrier_28d_late"], row["wind_speed"]) == (0, None, None)
 
 
 # --- segments ---------------------------------------------------------------------------------------------------------
