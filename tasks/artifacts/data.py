@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from tasks.artifacts.record import Record
+from pydantic import Field
+
+from tasks.artifacts.record import Record, SuiteCondition
 
 
 class TableVersion(Record):
@@ -34,8 +36,10 @@ class DataSnapshot(Record):
     first_day: date
     last_day: date
     tables: list[TableVersion]
+    manifest: str = Field(description="URI of the file that names every day of every table")
     quarantined: list[QuarantineCount]
-    rows_read: int
+    rows_read: int = Field(description="Rows that the source has of these days: accepted, quarantined or not yet known")
+    rows_not_yet_known: int
     content_hash: str
 
     def table(self, name: str) -> TableVersion:
@@ -52,12 +56,23 @@ class Severity(StrEnum):
 
 
 class Finding(Record):
-    """One rule about a batch: what was expected and what was found."""
+    """One rule about a batch: what was expected and what was found, on one day or (None) on all together."""
 
     rule: str
     severity: Severity
     expected: str
     found: str
+    day: date | None = None
+
+
+class Override(Record):
+    """A person lets a batch pass although a rule stops it, on one day or (None) wherever it does."""
+
+    rule: str
+    day: date | None
+    by: str
+    reason: str
+    at: datetime
 
 
 class ValidationReport(Record):
@@ -67,3 +82,5 @@ class ValidationReport(Record):
     verdict: Severity
     findings: list[Finding]
     rows_by_day: dict[str, int]
+    overrides: list[Override] = Field([], description="Those that turned a STOP into a WARN")
+    integrity: list[SuiteCondition] = Field([], description="What deepchecks says of a sample; it informs and does not decide")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from tasks.artifacts.record import Interval, Record, Window
+from tasks.artifacts.record import Interval, Record, SuiteCondition, Window
 
 
 class ModelMetrics(Record):
@@ -38,15 +38,6 @@ class CalibrationBin(Record):
     predicted: float
     observed: float
     rows: int
-
-
-class SuiteCondition(Record):
-    """One condition of the deepchecks suite on training against evaluation data."""
-
-    check: str
-    condition: str
-    passed: bool
-    details: str
 
 
 class Evaluation(Record):

@@ -41,3 +41,12 @@ class Window(Record):
 
     def __str__(self) -> str:
         return f"{self.first_day} to {self.last_day}"
+
+
+class SuiteCondition(Record):
+    """One condition of a deepchecks suite."""
+
+    check: str
+    condition: str
+    passed: bool
+    details: str

@@ -56,14 +56,35 @@ class Costs(Record):
 
 
 class BatchRules(Record):
-    """When a snapshot is not fit to train on; shares are of 1."""
+    """When a snapshot is not fit to train on; shares are of 1, and what a rule means stands in `tasks/validation/`."""
 
-    fewest_rows: int
-    fewest_days: int
+    weeks: int = Field(ge=1, description="Weeks before a day with which it is compared")
+    fewest_weeks: int = Field(ge=1, description="Fewest of them that make a comparison")
+    fewest_rows_a_day: int = Field(ge=1, description="Fewest rows of a usual day that make a comparison")
     missing_days_warn: int
     missing_days_stop: int
     thin_day_share_warn: float
     thin_day_share_stop: float
+    full_day_share_warn: float
+    full_day_share_stop: float
+    null_rise_warn: float
+    null_rise_stop: float
+    fewest_values: int = Field(ge=2, description="A column that never had fewer distinct values a day must not be constant")
+    scale_warn: float
+    scale_stop: float
+    level_warn: float
+    level_stop: float
+    level_days: int = Field(ge=2, description="Days in a row for which a level stays away")
+    held_level_stop: float
+    new_values_stop: int
+    label_correlation: float = Field(gt=0, lt=1, description="Columns that usually go with the label by more are watched")
+    label_share_warn: float
+    label_share_stop: float
+    repeated_share_stop: float
+    gap_readings_warn: int
+    stale_hours_warn: float
+    stale_hours_stop: float
+    newest_share_warn: float
     quarantined_share_warn: float
     quarantined_share_stop: float
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from tasks.artifacts.evaluation import CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics, SuiteCondition
-from tasks.artifacts.record import Window
+from tasks.artifacts.evaluation import CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics
+from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days

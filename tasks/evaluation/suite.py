@@ -6,13 +6,12 @@ conditions become a small table.
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Sequence
 
 import polars as pl
 
-from tasks.artifacts.evaluation import SuiteCondition
+from tasks.artifacts.record import SuiteCondition
+from tasks.suites import conditions, quiet
 
 _SAMPLE = 5_000
 _MIX_SAMPLE = 2_000
@@ -30,9 +29,7 @@ def run(train: pl.DataFrame, evaluation: pl.DataFrame, numeric: Sequence[str], c
     Returns:
         Every condition with its outcome.
     """
-    os.environ["DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY"] = "true"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deepchecks warns of its own dependencies at import and on use
+    with quiet():
         from deepchecks.tabular import Dataset, Suite
         from deepchecks.tabular.checks import FeatureDrift, TrainTestSamplesMix
 
@@ -49,18 +46,4 @@ def run(train: pl.DataFrame, evaluation: pl.DataFrame, numeric: Sequence[str], c
             FeatureDrift(n_samples=_SAMPLE).add_condition_drift_score_less_than(),
             TrainTestSamplesMix(n_samples=_MIX_SAMPLE).add_condition_duplicates_ratio_less_or_equal(),
         )
-        result = suite.run(*datasets, with_display=False)
-    found = []
-    for check in result.results:
-        for condition in getattr(check, "conditions_results", []):
-            found.append(
-                SuiteCondition(
-                    check=check.get_header(),
-                    condition=condition.name,
-                    passed=condition.is_pass(),
-                    details=condition.details[:300],
-                )
-            )
-    for failure in result.get_not_ran_checks():
-        found.append(SuiteCondition(check=failure.get_header(), condition="must run", passed=False, details=str(failure.exception)[:300]))
-    return found
+        return conditions(suite.run(*datasets, with_display=False))

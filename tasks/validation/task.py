@@ -1,19 +1,54 @@
-"""Validate: is the snapshot fit to train on?"""
+"""Validate: is the snapshot fit to train on? And whom a person let pass."""
 
 from __future__ import annotations
 
-from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
-from tasks.edges import Snapshot
+from flytekit.types.directory import FlyteDirectory
+
+from tasks.artifacts.data import DataSnapshot, Override, Severity, ValidationReport
+from tasks.artifacts.record import SuiteCondition
+from tasks.edges import Snapshot, scratch
 from tasks.errors import BatchAnomaly
-from tasks.execution import LIGHT, publish, stage
+from tasks.execution import LIGHT, lake_uri, publish, stage
+
+
+@stage(cached=False, resources=LIGHT)
+def find_overrides(snapshot: DataSnapshot) -> list[Override]:
+    """Read what persons let pass, of the days of a snapshot.
+
+    Not cached, as the next override may have been recorded since; the check that follows is, by what is found here.
+
+    Args:
+        snapshot: What was ingested.
+    """
+    from tasks.lake import overrides
+
+    last = snapshot.as_of.date()
+    return [o for o in overrides.read(lake_uri()) if o.day is None or snapshot.first_day <= o.day <= last]
 
 
 @stage()
-def validate(snapshot: DataSnapshot) -> ValidationReport:
+def inspect(snapshot: DataSnapshot) -> list[SuiteCondition]:
+    """Run the slim deepchecks suite on a sample of the main table; it informs and does not decide.
+
+    Args:
+        snapshot: What was ingested.
+    """
+    from tasks.lake.snapshots import read_snapshot
+    from tasks.usecase import contract, source
+    from tasks.validation import integrity
+
+    main = next(table for table in contract.TABLES if table.is_daily)
+    return integrity.run(read_snapshot(snapshot, source.known_by)[main.name], main)
+
+
+@stage()
+def validate(snapshot: DataSnapshot, overrides: list[Override], integrity: list[SuiteCondition]) -> ValidationReport:
     """Check a snapshot against the contract and the batch rules.
 
     Args:
         snapshot: What was ingested.
+        overrides: What persons let pass.
+        integrity: What the deepchecks suite says, for the report; empty if it was not asked.
     """
     from tasks.lake.snapshots import read_snapshot
     from tasks.reporting import sections
@@ -21,8 +56,10 @@ def validate(snapshot: DataSnapshot) -> ValidationReport:
     from tasks.validation import batch
 
     frames = read_snapshot(snapshot, source.known_by)
-    days = {table.name: source.day_of(table) for table in contract.TABLES if table.is_daily}
-    report = batch.validate(snapshot, frames, contract.TABLES, days, policy.BATCH)
+    daily = [table for table in contract.TABLES if table.is_daily]
+    days = {table.name: source.day_of(table) for table in daily}
+    report = batch.validate(snapshot, frames, contract.TABLES, days, policy.BATCH, overrides)
+    report = report.model_copy(update={"integrity": integrity})
     publish("validation", sections.validation(report))
     return report
 
@@ -35,11 +72,68 @@ def admit(snapshot: DataSnapshot, report: ValidationReport) -> Snapshot:
         snapshot: What was validated.
         report: The verdict on it.
     """
+    from tasks.validation.override import command
+
     if report.verdict == Severity.STOP:
-        stops = [f"{f.rule}: expected {f.expected}, found {f.found}" for f in report.findings if f.severity == Severity.STOP]
+        stops = [f for f in report.findings if f.severity == Severity.STOP]
+        told = [f"{f.rule}{f' on {f.day}' if f.day else ''}: expected {f.expected}, found {f.found}" for f in stops]
         raise BatchAnomaly(
             "the data must pass validation",
-            f"STOP, {len(stops)} finding{'s'[: len(stops) != 1]}:\n  " + "\n  ".join(stops) + "\n",
-            "mend the source and ingest again, or change BATCH in tasks/usecase/policy.py",
+            f"STOP, {len(stops)} finding{'s'[: len(stops) != 1]}:\n  " + "\n  ".join(told) + "\n",
+            "mend the source and ingest again, or change BATCH in tasks/usecase/policy.py, or let it pass by name:\n  "
+            + "\n  ".join(map(command, stops)),
         )
     return snapshot
+
+
+@stage(cached=False, resources=LIGHT)
+def record_override(rule: str, day: str, by: str, reason: str) -> Override:
+    """Record that a person lets a batch pass.
+
+    Args:
+        rule: Name of the rule that stops it.
+        day: The day that it stops, such as 2013-07-04; empty for wherever it stops.
+        by: Who answers for it.
+        reason: Why it may pass.
+    """
+    from datetime import UTC, datetime
+
+    from tasks.lake import overrides
+    from tasks.usecase import contract
+    from tasks.validation import batch
+    from tasks.validation.override import make
+
+    made = make(rule, day, by, reason, datetime.now(UTC), batch.rule_names(contract.TABLES))
+    overrides.add(lake_uri(), made)
+    return made
+
+
+@stage()
+def write_data_card(snapshot: DataSnapshot) -> FlyteDirectory:
+    """Write the data card, as Markdown and as HTML: the contract beside what the snapshot holds.
+
+    Args:
+        snapshot: What was ingested.
+    """
+    import logging
+
+    import polars as pl
+
+    from tasks.lake.snapshots import read_snapshot
+    from tasks.reporting import data_card
+    from tasks.usecase import contract, policy, source
+    from tasks.validation.profile import DAY, profile
+
+    profiles = []
+    for table in contract.TABLES:
+        rows = read_snapshot(snapshot, source.known_by)[table.name]
+        profiles.append(profile((rows.with_columns(source.day_of(table).alias(DAY)) if table.is_daily else rows).collect(), table))
+    said = (policy.USE_CASE, policy.OWNER, contract.TABLES, snapshot, pl.concat(profiles), contract.LIMITS)
+    page = data_card.html(*said)
+    folder = scratch("data_card")
+    folder.mkdir(parents=True)
+    (folder / "data_card.md").write_text(data_card.markdown(*said))
+    (folder / "data_card.html").write_text(page)
+    publish("data card", page)
+    logging.getLogger("tasks.validation").info("data card: %s", folder / "data_card.html")
+    return FlyteDirectory(str(folder))

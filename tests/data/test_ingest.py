@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -12,12 +12,15 @@ import pytest
 from tasks.artifacts.data import DataSnapshot, Severity
 from tasks.contracts import violations
 from tasks.errors import ClockError
-from tasks.ingestion.days import Source, ingest
+from tasks.ingestion.days import ingest
+from tasks.ingestion.feed import Source
+from tasks.lake import tables
 from tasks.lake.snapshots import read_snapshot
 from tasks.usecase import features, policy, source
 from tasks.usecase.contract import TABLES
 from tasks.usecase.features import Features
 from tasks.validation.batch import validate
+from tests.feeds import bound_source
 
 pytestmark = pytest.mark.data
 
@@ -26,7 +29,7 @@ EARLY, LATE = datetime(2013, 2, 9, tzinfo=UTC), datetime(2013, 4, 10, 12, tzinfo
 
 @pytest.fixture(scope="module")
 def bound(small_source: str) -> Source:
-    return Source(small_source, TABLES, partial(source.read, small_source), source.day_of, source.known_by)
+    return bound_source(small_source)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +43,15 @@ def late(bound: Source, lake: str) -> DataSnapshot:
 
 
 def _files(lake: str) -> set[Path]:
-    return set(Path(lake).rglob("*.*"))
+    return {path for path in Path(lake).rglob("*.*") if "manifests" not in path.parts}
 
 
 def test_every_row_read_is_stored_set_aside_or_not_yet_known(late: DataSnapshot, bound: Source) -> None:
-    assert late.rows_read == sum(bound.read(table).height for table in TABLES)
+    accepted, aside = sum(table.rows for table in late.tables), sum(count.rows for count in late.quarantined)
+    assert late.rows_read == accepted + aside + late.rows_not_yet_known
+    begun = pl.col("time_hour") < "2013-04-11T04"  # the day in New York on which the clock stands
+    flights, weather = (source.read(bound.name, table).filter(begun).height for table in TABLES[:2])
+    assert late.rows_read == flights + weather + late.table("planes").rows + late.table("airports").rows
     assert [(q.table, q.rows, q.reasons) for q in late.quarantined] == [("weather", 1, {"wind_speed: must be at most 150": 1})]
     assert late.table("planes").rows == 3_322
     assert (late.first_day, late.last_day) == (date(2013, 1, 1), date(2013, 4, 10))
@@ -97,3 +104,21 @@ def test_a_sample_of_real_days_passes_validation(late: DataSnapshot) -> None:
     report = validate(late, read_snapshot(late, source.known_by), TABLES, days, policy.BATCH)
     told = [f"{f.rule}: {f.found}" for f in report.findings if f.severity == Severity.STOP]
     assert told == []
+
+
+def test_a_restricted_value_is_masked_where_its_row_is_set_aside(small_source: str, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    shutil.copytree(small_source, folder)
+    flights = pl.read_csv(folder / "flights.csv", infer_schema=False)
+    number = flights.get_column("tailnum").drop_nulls()[0]
+    flights.with_columns(distance=pl.when(pl.col("tailnum") == number).then(pl.lit("-1")).otherwise("distance")).write_csv(
+        folder / "flights.csv"
+    )
+    lake = str(tmp_path / "lake")
+    assert ingest(bound_source(str(folder)), lake, EARLY).quarantined
+    aside = tables.read(f"{lake}/quarantine")
+    assert aside is not None
+    rows = aside.filter(pl.col("table") == "flights").get_column("row")
+    assert rows.len() > 0
+    assert not rows.str.contains(number).any()
+    assert rows.str.contains("<sensitive>").all()

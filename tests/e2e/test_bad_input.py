@@ -74,7 +74,7 @@ def _assert_clear(result: Result, *words: str) -> None:
         (_truncated, ("flights", "cut off")),
         (_truncated_zip, ("flights.csv.zip", "whole zip")),
         (_without_column, ("column carrier",)),
-        (_few_rows, ("must pass validation", "at least 2,000 flights rows")),
+        (_few_rows, ("must be at least 200", "got 52")),
         (_missing_days, ("must pass validation", "4 missing, such as 2013-02-03")),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_clock_outside_the_data(tmp_path: Path, small_source: str, as_of: str,
 
 def test_a_source_that_is_nowhere(tmp_path: Path, small_source: str) -> None:
     project = Project(tmp_path / "home", small_source)
-    _assert_clear(project.run("ingest", source=str(tmp_path / "nowhere")), "nowhere", "must hold flights.csv")
+    _assert_clear(project.run("ingest", source=str(tmp_path / "nowhere")), "nowhere", "must hold planes.csv")
 
 
 def test_too_few_days_name_how_many(tmp_path: Path, small_source: str) -> None:
@@ -116,8 +116,12 @@ def test_one_class_only(tmp_path: Path, small_source: str) -> None:
     folder = tmp_path / "source"
     shutil.copytree(small_source, folder)
     rows = pl.read_csv(folder / "flights.csv", infer_schema=False)
-    on_time = pl.when(pl.col("arr_delay").str.contains("^[0-9]")).then(pl.lit("0")).otherwise(pl.col("arr_delay"))
-    rows.with_columns(on_time.alias("arr_delay")).write_csv(folder / "flights.csv", null_value="NA")
+    late = pl.col("arr_delay").str.contains("^[0-9]")
+    punctual = {"dep_time": "sched_dep_time", "arr_time": "sched_arr_time"}
+    rows.with_columns(
+        *(pl.when(late).then(pl.lit("0")).otherwise(name).alias(name) for name in ("dep_delay", "arr_delay")),
+        *(pl.when(late).then(planned).otherwise(name).alias(name) for name, planned in punctual.items()),
+    ).write_csv(folder / "flights.csv", null_value="NA")
     project = Project(tmp_path / "home", str(folder))
     _assert_clear(project.run("training"), "labels of both classes", "0 positive")
 

@@ -47,6 +47,8 @@ SNAPSHOT = DataSnapshot(
     tables=[],
     quarantined=[],
     rows_read=ROWS,
+    rows_not_yet_known=0,
+    manifest="lake/manifests/1.parquet",
     content_hash="0",
 )
 SPLIT = Split(

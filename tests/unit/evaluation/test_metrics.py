@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from tasks.artifacts.evaluation import Evaluation, SuiteCondition
+from tasks.artifacts.evaluation import Evaluation
+from tasks.artifacts.record import SuiteCondition
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import Costs
 from tasks.evaluation import metrics

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +14,12 @@ import polars as pl
 import pytest
 
 from tasks.artifacts.data import DataSnapshot
-from tasks.contracts import Instant, RowRule, Table
+from tasks.contracts import Instant, RowRule, SourceFile, Table
 from tasks.errors import ClockError, ContractViolation, LakeError
 from tasks.ingestion import days
-from tasks.ingestion.days import Source
-from tasks.lake import tables
+from tasks.ingestion.feed import Source
+from tasks.lake import manifest, tables
+from tasks.lake.ledger import LEDGER
 from tasks.lake.snapshots import read_snapshot
 
 pytestmark = pytest.mark.unit
@@ -77,7 +80,47 @@ def source(raw: pl.DataFrame | None = None, scans: pl.DataFrame | None = None) -
         "scans": raw.select("id", "came") if scans is None else scans,
         "depots": pl.DataFrame({"depot": ["north", "south"]}),
     }
-    return Source("toy", (PARCELS, SCANS, DEPOTS), lambda table: held[table.name], lambda table: pl.col("came").dt.date(), known_by)
+    return bound(
+        lambda table: [SourceFile(f"{table.name}.csv", str(held[table.name].hash_rows().to_list()))],
+        lambda table, file: held[table.name],
+    )
+
+
+def feed(raw: pl.DataFrame, name: str = "feed", depots: tuple[str, ...] = ("north", "south")) -> Source:
+    """Return a source with a file a day, whose reads are counted in `READ`."""
+    by_day = {date.fromisoformat(day): rows for (day,), rows in raw.group_by(pl.col("came").str.head(10)) if isinstance(day, str)}
+
+    def files(table: Table) -> list[SourceFile]:
+        if not table.is_daily:
+            return [SourceFile("depots.csv", str(depots))]
+        return [SourceFile(f"{table.name}/{day}.csv", str(rows.hash_rows().to_list()), day) for day, rows in sorted(by_day.items())]
+
+    def read(table: Table, file: SourceFile) -> pl.DataFrame:
+        READ.append(file.name)
+        if file.day is None:
+            return pl.DataFrame({"depot": depots})
+        return by_day[file.day] if table.name == "parcels" else by_day[file.day].select("id", "came")
+
+    return bound(files, read, name)
+
+
+READ: list[str] = []
+
+
+def bound(
+    files: Callable[[Table], list[SourceFile]], read: Callable[[Table, SourceFile], pl.DataFrame], name: str = "toy", version: str = "1"
+) -> Source:
+    return Source(
+        name,
+        (PARCELS, SCANS, DEPOTS),
+        files,
+        read,
+        lambda table: pl.col("came").dt.date(),
+        known_by,
+        "UTC",
+        timedelta(hours=8),
+        version,
+    )
 
 
 @pytest.fixture
@@ -108,7 +151,7 @@ def test_the_lake_holds_what_was_known_and_no_more(lake: str) -> None:
     assert (snapshot.first_day, snapshot.last_day) == (date(2013, 1, 1), date(2013, 1, 3))
     assert snapshot.table("parcels").rows == rows.height == 8
     assert snapshot.table("depots").rows == 2
-    assert snapshot.rows_read == 20 + 20 + 2
+    assert snapshot.rows_read == sum(t.rows for t in snapshot.tables) + snapshot.rows_not_yet_known == 8 + 8 + 2 + 6
     assert snapshot.quarantined == []
 
 
@@ -130,7 +173,7 @@ def test_the_order_of_the_source_does_not_matter(lake: str) -> None:
     first = days.ingest(source(), lake, at(4))
     before = files(lake)
     assert days.ingest(source(parcels().reverse()), lake, at(4)).content_hash == first.content_hash
-    assert files(lake) == before
+    assert {name for name in files(lake).keys() - before.keys() if not name.startswith(LEDGER)} == set()
 
 
 def test_the_next_night_writes_only_the_days_that_changed(lake: str) -> None:
@@ -176,7 +219,7 @@ def test_a_corrected_row_changes_its_day_and_the_hash(lake: str) -> None:
     mended = parcels().with_columns(weight=pl.when(pl.col("id") == "1").then(pl.lit("9")).otherwise("weight"))
     second = days.ingest(source(mended), lake, at(5))
     assert second.content_hash != first.content_hash
-    new = [name for name in files(lake).keys() - before.keys() if name.endswith(".parquet")]
+    new = [name for name in files(lake).keys() - before.keys() if name.endswith(".parquet") and "batch_day" in name]
     assert [name.split("/")[:2] for name in new] == [["parcels", "batch_day=2013-01-01"]]
 
 
@@ -185,7 +228,7 @@ def test_more_days_than_a_commit_holds(lake: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(days, "_DAYS_A_COMMIT", 2)
     parts = days.ingest(source(), f"{lake}-2", at(6))
     assert parts.content_hash == whole.content_hash
-    assert tables.version_of(f"{lake}-2/parcels") == 2  # 2 + 2 + 1 or 2 days: three commits
+    assert tables.version_of(f"{lake}-2/parcels") == 3  # made empty, then 2 + 2 + 1 or 2 days
 
 
 def test_a_run_that_was_killed_between_commits_is_taken_up(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +270,7 @@ def test_bad_rows_are_set_aside_with_their_raw_text_and_every_reason(lake: str) 
     days.ingest(source(broken(), scans=parcels().select("id", "came")), lake, at(6))
     aside = tables.read(f"{lake}/{days.QUARANTINE}")
     assert aside is not None
-    found = {json.loads(row)["note"]: (table, json.loads(row), set(reasons)) for table, row, reasons in aside.iter_rows()}
+    found = {json.loads(row)["note"]: (table, json.loads(row), set(reasons)) for table, _, row, reasons in aside.iter_rows()}
     assert set(found) == {"heavy", "minus", None, "again"}
     assert {table for table, _, _ in found.values()} == {"parcels"}
     assert found["heavy"][1] == {"id": "90", "came": text(at(2)), "weighed": text(at(1)), "weight": "51", "note": "heavy"}
@@ -339,3 +382,115 @@ def test_reading_a_snapshot_whose_files_are_damaged_is_a_lake_error(lake: str) -
 def test_a_snapshot_is_a_record_that_survives_json(lake: str) -> None:
     snapshot = days.ingest(source(), lake, at(3))
     assert DataSnapshot.model_validate_json(snapshot.model_dump_json()) == snapshot
+
+
+# --- a file a day -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _nothing_read_yet() -> None:
+    READ.clear()
+
+
+def test_a_feed_gives_the_content_that_one_file_gives(lake: str) -> None:
+    assert days.ingest(feed(parcels()), lake, at(4)).content_hash == days.ingest(source(), f"{lake}-whole", at(4)).content_hash
+
+
+def test_a_night_reads_the_days_that_are_new_or_were_not_settled(lake: str) -> None:
+    days.ingest(feed(parcels()), lake, at(4, 9))
+    READ.clear()
+    days.ingest(feed(parcels()), lake, at(5, 9))
+    # The third day's last parcel is weighed on the fourth at 7 o'clock: settled. The sixth begins within a day.
+    dated = {name for name in READ if name.startswith("parcels")}
+    assert dated == {"parcels/2013-01-01.csv", "parcels/2013-01-04.csv", "parcels/2013-01-05.csv", "parcels/2013-01-06.csv"}
+    READ.clear()
+    days.ingest(feed(parcels()), lake, at(5, 9))
+    assert READ == ["parcels/2013-01-01.csv"]  # to know where the data begin
+
+
+def test_nights_one_by_one_give_what_one_run_gives(lake: str) -> None:
+    for night in range(2, 7):
+        last = days.ingest(feed(parcels()), lake, at(night, 3))
+    assert last.content_hash == days.ingest(feed(parcels()), f"{lake}-once", at(6, 3)).content_hash
+
+
+def test_a_corrected_file_is_read_again_however_old(lake: str) -> None:
+    days.ingest(feed(parcels()), lake, at(6))
+    READ.clear()
+    mended = parcels().with_columns(weight=pl.when(pl.col("id") == "4").then(pl.lit("9")).otherwise("weight"))
+    days.ingest(feed(mended), lake, at(6))
+    assert "parcels/2013-01-02.csv" in READ
+    assert "parcels/2013-01-03.csv" not in READ
+    rows = tables.read(f"{lake}/parcels")
+    assert rows is not None
+    assert rows.filter(pl.col("id") == 4).get_column("weight").to_list() == [9.0]
+
+
+def test_a_quarantined_row_that_was_mended_is_taken(lake: str) -> None:
+    heavy = parcels().with_columns(weight=pl.when(pl.col("id") == "4").then(pl.lit("51")).otherwise("weight"))
+    bad = days.ingest(feed(heavy), lake, at(6, 12))
+    assert [(q.table, q.rows) for q in bad.quarantined] == [("parcels", 1)]
+    assert bad.rows_read == sum(t.rows for t in bad.tables) + 1 + bad.rows_not_yet_known
+    good = days.ingest(feed(parcels()), lake, at(6, 12))
+    assert good.quarantined == []
+    assert good.table("parcels").rows == bad.table("parcels").rows + 1
+    aside = tables.read(f"{lake}/{days.QUARANTINE}")
+    assert aside is not None
+    assert aside.is_empty()
+
+
+def test_a_row_in_the_file_of_another_day_is_set_aside(lake: str) -> None:
+    strayed = feed(parcels())
+    real = strayed.read
+    moved = parcels().filter(pl.col("id") == "9")
+
+    def read(table: Table, file: SourceFile) -> pl.DataFrame:
+        rows = real(table, file)
+        return pl.concat([rows, moved]) if table.name == "parcels" and file.day == date(2013, 1, 2) else rows
+
+    snapshot = days.ingest(replace(strayed, read=read), lake, at(5))
+    assert snapshot.quarantined[0].reasons == {"(row): must be of the day of its file": 1}
+
+
+def test_a_feed_may_drop_its_old_files(lake: str) -> None:
+    whole = days.ingest(feed(parcels()), lake, at(5))
+    kept = parcels().filter(pl.col("came") >= "2013-01-03")
+    assert days.ingest(feed(kept), lake, at(5)).content_hash == whole.content_hash
+
+
+def test_another_source_brings_its_days_alone(lake: str) -> None:
+    days.ingest(feed(parcels()), lake, at(5))
+    other = parcels().filter(pl.col("came") >= "2013-01-03")
+    snapshot = days.ingest(feed(other, "another"), lake, at(5))
+    assert snapshot.first_day == date(2013, 1, 3)
+    assert snapshot.content_hash == days.ingest(feed(other, "another"), f"{lake}-fresh", at(5)).content_hash
+
+
+def test_a_changed_contract_reads_every_day_again(lake: str) -> None:
+    days.ingest(feed(parcels()), lake, at(5))
+    READ.clear()
+    days.ingest(replace(feed(parcels()), version="2"), lake, at(5))
+    assert {name for name in READ if name.startswith("parcels")} == {f"parcels/2013-01-0{day}.csv" for day in range(1, 7)}
+
+
+def test_a_table_that_was_removed_is_filled_again(lake: str) -> None:
+    first = days.ingest(feed(parcels()), lake, at(5))
+    shutil.rmtree(f"{lake}/parcels")
+    assert days.ingest(feed(parcels()), lake, at(5)).content_hash == first.content_hash
+
+
+def test_the_manifest_names_the_file_of_every_day(lake: str) -> None:
+    snapshot = days.ingest(feed(parcels()), lake, at(5))
+    rows = manifest.read(snapshot)
+    mine = rows.filter(pl.col("table") == "parcels")
+    assert mine.get_column("file").to_list() == [f"parcels/2013-01-0{day}.csv" for day in range(1, 6)]
+    assert mine.get_column("rows").sum() == snapshot.table("parcels").rows
+
+
+def test_a_manifest_that_is_gone_is_a_lake_error(lake: str) -> None:
+    snapshot = days.ingest(feed(parcels()), lake, at(5))
+    Path(snapshot.manifest).unlink()
+    with pytest.raises(LakeError, match="must be a snapshot's manifest"):
+        manifest.read(snapshot)
+    assert days.ingest(feed(parcels()), lake, at(5)) == snapshot  # written anew
+    assert manifest.read(snapshot).height > 0

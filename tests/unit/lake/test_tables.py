@@ -138,7 +138,7 @@ def test_a_damaged_table_is_refused_before_its_rows_are_asked_for(uri: str, dama
     tables.overwrite_days(uri, rows(*DAYS), DAYS)
     damage(Path(uri))
     with pytest.raises(LakeError, match="must be a readable Delta table"):
-        tables.scan(uri, 0)
+        tables.scan(uri, 1)
 
 
 def test_a_damaged_log_is_not_written_over(uri: str) -> None:

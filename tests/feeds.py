@@ -1,0 +1,41 @@
+"""Sources for tests and benchmarks: the use case bound as `ingest` takes it, and a feed with a file a day."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from tasks.ingestion.feed import Source
+from tasks.usecase import source
+from tasks.usecase.contract import TABLES
+
+
+def bound_source(folder: str, version: str = "1") -> Source:
+    """Bind the use case to a folder, a URI or the packaged files."""
+    return Source(
+        folder,
+        TABLES,
+        partial(source.files, folder),
+        partial(source.read, folder),
+        source.day_of,
+        source.known_by,
+        source.LOCAL_ZONE,
+        source.SETTLED_AFTER,
+        version,
+    )
+
+
+def write_feed(folder: Path, raw: dict[str, pl.DataFrame]) -> None:
+    """Write tables of text as a feed: a file a day of the daily ones (days by their UTC hour, in New York), one of the others."""
+    for table in TABLES:
+        rows = raw[table.name]
+        if not table.is_daily:
+            rows.write_csv(folder / f"{table.name}.csv", null_value="NA")
+            continue
+        (folder / table.name).mkdir(parents=True, exist_ok=True)
+        hour = pl.col("time_hour").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")
+        day = hour.dt.convert_time_zone(source.LOCAL_ZONE).dt.date().cast(pl.String).alias("__day")
+        for (name,), part in rows.with_columns(day).partition_by("__day", as_dict=True, include_key=False).items():
+            part.write_csv(folder / table.name / f"{name}.csv", null_value="NA")
