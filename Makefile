@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 PACKAGE ?= .evergreen/flyte-package.tgz
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain monitor serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value data-card serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +27,15 @@ retrain: $(STAMP) ## data to a registered model; AS_OF=2013-11-01 SOURCE=folder 
 
 monitor: $(STAMP) ## watch the champion; AS_OF=2013-10-15 SOURCE=folder CONFIG=file.json
 	@$(BIN)/pyflyte run workflows/monitor.py monitor $(INPUTS)
+
+night: $(STAMP) ## ingest, validate and add features for the days that are new; AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/night.py night $(INPUTS)
+
+data-card: $(STAMP) ## what the data are and hold, as Markdown and HTML; AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/data_card.py data_card $(INPUTS)
+
+data-value: $(STAMP) ## what each feature and more history are worth; AS_OF=2013-10-01 SOURCE=folder CONFIG=file.json
+	@$(BIN)/pyflyte run workflows/data_value.py data_value $(INPUTS)
 
 serve: $(STAMP) ## serve the champion's Bento on 127.0.0.1; PORT=3000
 	@$(BIN)/python -m tasks.serving.run --port $(or $(PORT),3000)

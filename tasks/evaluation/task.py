@@ -5,6 +5,7 @@ from __future__ import annotations
 from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.data_value import FeatureValue, HistoryScores, LearningCurve
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.registry import Incumbent
 from tasks.artifacts.training import Split, TrainedModel
@@ -97,6 +98,49 @@ def decide(evaluation: Evaluation, snapshot: DataSnapshot) -> Decision:
     decision = gate.decide(evaluation, snapshot.content_hash, policy.PROMOTION)
     publish("decision", sections.decision(decision))
     return decision
+
+
+@stage()
+def value_features(features: LazyFrame[Features], split: Split, network: FlyteDirectory, candidate: TrainedModel) -> FeatureValue:
+    """Measure what each feature, and each group of features, is worth to the candidate on the evaluation days.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Names the evaluation days.
+        network: Bundle of the candidate.
+        candidate: The trained network.
+    """
+    from tasks.artifacts.data_value import DataValueRules
+    from tasks.contracts import describe
+    from tasks.evaluation import importance
+    from tasks.model.trained import load_network
+    from tasks.reporting import data_value
+
+    described = describe(Features)
+    groups: dict[str, list[str]] = {}
+    for name in (*candidate.categorical_features, *candidate.numeric_features):
+        groups.setdefault(described[name].metadata["group"], []).append(name)
+    model = load_network(local_path(network), candidate.bundle_digest)
+    rows = _evaluation_rows(features, split)
+    value = importance.measure(rows, model, groups, DataValueRules(), candidate.name, candidate.bundle_digest)
+    publish("feature value", data_value.features(value))
+    return value
+
+
+@stage(resources=LIGHT)
+def judge_history(scores: HistoryScores) -> LearningCurve:
+    """Judge whether more history would help.
+
+    Args:
+        scores: LightGBM after training on growing shares of the history.
+    """
+    from tasks.artifacts.data_value import DataValueRules
+    from tasks.evaluation import learning_curve
+    from tasks.reporting import data_value
+
+    curve = learning_curve.judge(scores, DataValueRules())
+    publish("learning curve", data_value.learning_curve(curve))
+    return curve
 
 
 def _evaluation_rows(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # a polars frame

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.artifacts.data_value import FeatureImportance, GroupImportance, LearningPoint
 from tasks.artifacts.evaluation import CalibrationBin, ModelMetrics, SegmentMetrics
 from tasks.artifacts.monitoring import DayQuality
 from tasks.artifacts.record import Interval
@@ -186,6 +187,43 @@ def losses(by_epoch: Sequence[float]) -> str:
         axes.plot(range(1, len(by_epoch) + 1), list(by_epoch), color=BLUE, marker="o", markersize=4, linewidth=1.4)
         axes.set(xlabel="epoch", ylabel="training log-loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return _image(figure, alt)
+
+
+def importances(features: Sequence[FeatureImportance], threshold: float) -> str:
+    """Draw what permuting each feature costs, in the order given, with a line from where on it has a value."""
+    dots = [Dot(f.feature, f.increase_log_loss, GREY if f.is_of_no_value else BLUE) for f in features]
+    return _whiskers(dots, "Cost of permuting a feature", "increase of log-loss when permuted", threshold, "value")
+
+
+def group_importances(groups: Sequence[GroupImportance]) -> str:
+    """Draw what permuting all features of a group together costs, in the order given."""
+    dots = [Dot(f"{g.group} · {text.count(len(g.features), 'feature')}", g.increase_log_loss) for g in groups]
+    return _whiskers(dots, "Cost of permuting a group of features", "increase of log-loss when permuted together", 0.0, "")
+
+
+def learning_curve(points: Sequence[LearningPoint]) -> str:
+    """Draw log-loss by days of history, beside the paired gain of each step with its interval."""
+    if len(points) < 2:
+        return ""
+    steps = [(point.training_days, point.gain_log_loss) for point in points if point.gain_log_loss is not None]
+    alt = (
+        f"Log-loss by days of history: {', '.join(f'{text.decimals(p.log_loss.value)} with {p.training_days}' for p in points)}. "
+        f"Gain of each step: {'; '.join(f'{text.signed(gain)} up to {length}' for length, gain in steps)}."
+    )
+    lengths = [point.training_days for point in points]
+    with _figure(3.0) as figure:
+        left, right = figure.subplots(1, 2, sharex=True)
+        left.plot(lengths, [point.log_loss.value for point in points], color=BLUE, marker="o", markersize=5, linewidth=1.4)
+        left.set(xscale="log", xlabel="newest days trained on", ylabel="log-loss (lower is better)")
+        right.axhline(0, color=GREY, linestyle="--", linewidth=1.1)
+        for length, gain in steps:
+            right.plot([length, length], [gain.lower, gain.upper], color=BLUE, linewidth=1.6, solid_capstyle="butt")
+            right.plot(length, gain.value, color=BLUE, marker="o", markersize=5.5)
+        right.set(xlabel="newest days trained on", ylabel="gain over the point before")
+        left.set_xticks(lengths, [text.count(length) for length in lengths])
+        left.minorticks_off()
+        right.minorticks_off()
         return _image(figure, alt)
 
 

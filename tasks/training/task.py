@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import images
 from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.data_value import HistoryScores
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split
 from tasks.edges import Bundle, Model, Models, scratch
@@ -83,6 +84,21 @@ def train_network(features: LazyFrame[Features], split: Split, config: TrainingC
     model = candidates.train_network(_task(features, split), config, folder)
     publish("network", sections.training([model]))
     return Candidate(Bundle(str(folder)), model)
+
+
+@stage()
+def score_histories(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> HistoryScores:
+    """Train LightGBM on growing shares of the newest history and score each on the evaluation days.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Training days, folds, evaluation days.
+        config: Settings of the baselines.
+    """
+    from tasks.artifacts.data_value import DataValueRules
+    from tasks.training import learning_curve
+
+    return learning_curve.score_histories(_task(features, split), config.baselines, DataValueRules())
 
 
 def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import
