@@ -210,14 +210,14 @@ def compact(uri: str) -> int:
         LakeError: If the table is missing or damaged, or stays in conflict with another writer.
         StorageError: If the disk is full or not writable.
     """
-    return int(_maintain(uri, lambda table: table.optimize.compact()["numFilesRemoved"]))
+    return _maintain(uri, lambda table: int(table.optimize.compact()["numFilesRemoved"]))
 
 
 def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
     """Remove the files that neither the newest version has, nor a version to keep, nor any that was newest within a time.
 
-    Files of writes that were never committed stay: no version knows since when they are there. Whether a file is old
-    is told by the machine's clock against that of the commit that took it out.
+    Files of writes that were killed before their commit go too, once they are older than that. Whether a file is old is
+    told by the machine's clock against that of the commit that took it out.
 
     Args:
         uri: The table.
@@ -231,13 +231,18 @@ def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
         LakeError: If the table is missing or damaged.
         StorageError: If files cannot be removed.
     """
+    import fsspec
+
     hours = -(-keep // timedelta(hours=1))
+    filesystem, path = fsspec.core.url_to_fs(uri)
+    there = {name.rpartition("/")[2] for name in filesystem.find(path)}
 
     def run(table: DeltaTable) -> int:
         removed = table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=list(versions))
-        return len(removed)
+        # Delta lists again what an earlier vacuum removed; a data file's name is unique.
+        return len(there.intersection(name.rpartition("/")[2] for name in removed))
 
-    return int(_maintain(uri, run))
+    return _maintain(uri, run)
 
 
 def _maintain(uri: str, work: Callable[[DeltaTable], int]) -> int:

@@ -6,6 +6,7 @@ from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.lineage import Lineage, NamedData
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
 from tasks.artifacts.training import TrainedModel
 from tasks.edges import local_path
@@ -69,3 +70,32 @@ def find_champion(snapshot: DataSnapshot) -> ChampionState:
     from tasks.usecase import policy
 
     return Registry(tracking_uri(), policy.MODEL_NAME).champion()
+
+
+@stage(cached=False, resources=LIGHT)
+def trace(model_version: int, prediction_id: str) -> Lineage:
+    """Walk back from a version or a prediction to code, environment, snapshot and the files of the source.
+
+    Args:
+        model_version: The version, or 0 for that behind the prediction.
+        prediction_id: The id of a prediction as the service gave it, or empty.
+    """
+    from tasks.registry import lineage
+    from tasks.registry.versions import Registry
+    from tasks.reporting import lineage as section
+    from tasks.usecase import policy
+
+    versions = Registry(tracking_uri(), policy.MODEL_NAME).tags()
+    found = lineage.trace(policy.MODEL_NAME, versions, model_version, prediction_id)
+    publish("lineage", section.trace(found))
+    return found
+
+
+@stage(cached=False, resources=LIGHT)
+def named_versions() -> NamedData:
+    """Return the data that registered versions name, which upkeep must leave whole."""
+    from tasks.registry import lineage
+    from tasks.registry.versions import Registry
+    from tasks.usecase import policy
+
+    return lineage.named(Registry(tracking_uri(), policy.MODEL_NAME).tags())

@@ -153,6 +153,10 @@ class Registry:
         log.info("version %d of %s: %s", number, self.name, ", ".join(aliases) or "no alias")
         return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=package_digest, run_id=version.run_id)
 
+    def tags(self) -> dict[int, dict[str, str]]:
+        """Return the tags of every version."""
+        return {int(version.version): dict(version.tags) for version in self._versions()}
+
     def bento_uri(self, alias: str) -> str:
         """Return where the Bento of an aliased version lies.
 

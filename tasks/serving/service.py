@@ -39,11 +39,12 @@ class Evergreen:
             raise InvalidArgument(str(error)) from error
         threshold = self.predictor.card["threshold"]
         probabilities = self.predictor.predict(frame).tolist()
+        package = self.predictor.digest[:12]
         return {
-            "model": {"name": self.predictor.card["name"], "package": self.predictor.digest[:12]},
+            "model": {"name": self.predictor.card["name"], "package": package},
             "predictions": [
                 {
-                    "prediction_id": uuid4().hex,
+                    "prediction_id": f"{package}-{uuid4().hex}",  # `trace` finds the version by it
                     "probability": round(p, 6),
                     "flagged": p >= threshold,
                     "warnings": self.predictor.warnings(row),

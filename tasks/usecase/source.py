@@ -146,7 +146,10 @@ def _unzipped(data: bytes, where: str) -> bytes:
 def day_of(table: Table) -> pl.Expr:
     """Return the expression of the daily batch (a local date) to which a typed row belongs."""
     if table.name == "flights":
-        return pl.date("year", "month", "day")
+        # A date that does not exist is null: `pl.date` would refuse all rows for one of 31 February.
+        day = pl.date(pl.col("year").clip(1, 9999), pl.col("month").clip(1, 12), 1) + pl.duration(days=pl.col("day").clip(1, 31) - 1)
+        exists = (day.dt.year() == pl.col("year")) & (day.dt.month() == pl.col("month")) & (day.dt.day() == pl.col("day"))
+        return pl.when(exists).then(day)
     return pl.col("time_hour").dt.convert_time_zone(LOCAL_ZONE).dt.date()
 
 

@@ -25,6 +25,9 @@ pytestmark = pytest.mark.flyte
 
 UNCACHED = {
     "tasks.ingestion.task.ingest": "writes the lake",
+    "tasks.ingestion.task.tidy": "changes the lake",
+    "tasks.registry.task.trace": "reads the registry",
+    "tasks.registry.task.named_versions": "reads the registry",
     "tasks.features.task.add_features": "writes the lake",
     "tasks.validation.task.find_overrides": "reads the lake",
     "tasks.validation.task.record_override": "writes the lake",

@@ -11,8 +11,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from tasks.artifacts.evaluation import Evaluation
-from tasks.artifacts.record import SuiteCondition
-from tasks.artifacts.record import Window
+from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs
 from tasks.evaluation import metrics
 from tasks.model.loss import row_log_loss

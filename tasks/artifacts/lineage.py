@@ -1,0 +1,101 @@
+"""Records of lineage: what a version was made of, which data are still named, and what upkeep left of the others."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field
+
+from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.record import Record, Window
+
+_SHOWN = 12  # source files that are printed; the record and its Deck have more
+
+
+class SourceUse(Record):
+    """One file of the source in one state, and what a snapshot has of it."""
+
+    table: str
+    source: str
+    file: str
+    fingerprint: str
+    first_day: date | None = Field(description="None of a table without days")
+    last_day: date | None
+    days: int
+    rows: int
+
+
+class Lineage(Record):
+    """The way back from a version, or from a prediction that it made, to the files of the source."""
+
+    prediction_id: str | None
+    name: str
+    version: int
+    verdict: str
+    owner: str
+    package_digest: str
+    evaluation: Window
+    code_commit: str
+    lock_hash: str
+    snapshot: DataSnapshot = Field(description="Can be read again; what was set aside is left out, the manifest counts it")
+    files: list[SourceUse]
+
+    def __repr__(self) -> str:
+        """Return the way back, a step a line."""
+        shown = [("prediction", self.prediction_id)] if self.prediction_id else []
+        shown += [
+            ("version", f"{self.name} {self.version}, {self.verdict}, package {self.package_digest}, owner {self.owner}"),
+            ("evaluated", str(self.evaluation)),
+            ("code", self.code_commit),
+            ("lock", self.lock_hash),
+            ("snapshot", f"{self.snapshot.content_hash}, as of {self.snapshot.as_of:%Y-%m-%d %H:%M}, source {self.snapshot.source}"),
+            ("manifest", self.snapshot.manifest),
+        ]
+        shown += [("table", f"{table.uri} version {table.version}, {table.rows:,} rows") for table in self.snapshot.tables]
+        shown += [("file", _told(use)) for use in self.files[:_SHOWN]]
+        if len(self.files) > _SHOWN:
+            shown.append(("", f"and {len(self.files) - _SHOWN:,} files more"))
+        return "\n" + "\n".join(f"  {label:<11}{value}" for label, value in shown)
+
+    __str__ = __repr__
+
+
+class NamedData(Record):
+    """The data that some registered version was made of."""
+
+    tables: dict[str, list[int]] = Field(description="Table to its versions, in order")
+    manifests: list[str] = Field(description="Content hashes of the snapshots, in order")
+
+
+class TableUpkeep(Record):
+    """What upkeep did to one table."""
+
+    table: str
+    kept_versions: list[int] = Field(description="Named ones; the newest is kept anyhow")
+    files_compacted: int
+    files_removed: int
+
+
+class UpkeepReport(Record):
+    """What upkeep did to the lake."""
+
+    keep_days: float
+    tables: list[TableUpkeep]
+    manifests_removed: int
+    manifests_kept: int
+
+    def __repr__(self) -> str:
+        """Return what was done, a table a line."""
+        lines = [
+            f"  {t.table:<12}{t.files_compacted:,} files compacted, {t.files_removed:,} removed; versions kept: "
+            + (", ".join(map(str, t.kept_versions)) or "the newest")
+            for t in self.tables
+        ]
+        return "\n".join(["", *lines, f"  {'manifests':<12}{self.manifests_removed:,} removed, {self.manifests_kept:,} kept"])
+
+    __str__ = __repr__
+
+
+def _told(use: SourceUse) -> str:
+    days = f"{use.first_day} to {use.last_day}, {use.days:,} days, " if use.first_day else ""
+    return f"{use.source}: {use.file} ({use.table}), {days}{use.rows:,} rows, fingerprint {use.fingerprint}"
