@@ -1,7 +1,7 @@
 """What may go wrong with one day of a feed, kind by kind, and what becomes of it.
 
 Each kind makes a bad file of a good one. `outcome` is what happens, not what one would wish; where a fault goes through
-unseen the table says so, and why. A `gap` is a defect that is known and not mended yet.
+unseen the table says so, and why.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Damage:
         outcome: What becomes of it.
         by: The rule of the finding, the reason of the quarantine, or part of the error's text.
         note: Why an outcome that is weaker than one would think is bearable, or what would find the damage.
-        gap: What happens in truth, where that is a defect and not what the outcome says.
     """
 
     name: str
@@ -59,7 +58,6 @@ class Damage:
     outcome: Outcome
     by: str = ""
     note: str = ""
-    gap: str = ""
 
 
 def read(data: bytes) -> pl.DataFrame:
@@ -357,7 +355,6 @@ SPELLINGS = [
         _values(_every(9), month=pl.lit(2), day=pl.lit(31)),
         "quarantine",
         "must be of the day of its file",
-        gap="an impossible date ends ingest with a ComputeError of polars",
     ),
     Damage(
         "month and day swapped",
@@ -365,7 +362,6 @@ SPELLINGS = [
         _swapped("month", "day"),
         "quarantine",
         "month: must be at most 12",
-        gap="an impossible date ends ingest with a ComputeError of polars",
     ),
     Damage(
         "weather: decimal commas", "weather", _values(temp=pl.col("temp").str.replace(".", ",", literal=True)), "stop", "volume of weather"
@@ -406,7 +402,6 @@ ROWS = [
         _yesterday_redated,
         "stop",
         "repeated days of flights",
-        gap="the deviation is not the same to the last digit in a day of other place in the frame",
     ),
     Damage(
         "all of a day ahead", "flights", _values(day=pl.lit(21), time_hour=_shifted(24)), "quarantine", "must be of the day of its file"
@@ -441,7 +436,6 @@ ROWS = [
         _yesterday_redated,
         "stop",
         "repeated days of weather",
-        gap="the deviation is not the same to the last digit in a day of other place in the frame",
     ),
     Damage(
         "weather: an airport is missing", "weather", _rows(lambda rows: rows.filter(pl.col("origin") != "LGA")), "warn", "volume of weather"
