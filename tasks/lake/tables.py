@@ -181,7 +181,7 @@ def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Se
                 raise LakeError(
                     f"one writer at a time must change {uri}", f"{attempt} conflicts in a row", "wait for the other run, then run again"
                 ) from error
-            time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.5))  # two that wait equally long would meet again
+            time.sleep(0.1 * 2**attempt * random.uniform(0.75, 1.25))  # two that wait equally long would meet again
         except (DeltaError, OSError) as error:
             raise StorageError(
                 f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"
@@ -258,7 +258,7 @@ def _maintain(uri: str, work: Callable[[DeltaTable], int]) -> int:
                 raise LakeError(
                     f"one writer at a time must change {uri}", f"{attempt} conflicts in a row", "wait for the other run, then run again"
                 ) from error
-            time.sleep(0.1 * 2**attempt * random.uniform(0.5, 1.5))
+            time.sleep(0.1 * 2**attempt * random.uniform(0.75, 1.25))
         except (DeltaError, OSError) as error:
             raise StorageError(
                 f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"

@@ -105,7 +105,7 @@ class Project:
         summary = self.summary()
         for model in summary["models"]:
             del model["train_seconds"]
-        snapshot = {k: v for k, v in summary["snapshot"].items() if k != "tables"}
+        snapshot = {k: v for k, v in summary["snapshot"].items() if k not in ("tables", "manifest")}  # those have URIs
         content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
         kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}
         return kept | {"snapshot": snapshot, "content": content, "version": summary["registered"]["version"]}

@@ -43,3 +43,10 @@ def test_sensitive_columns_are_left_out() -> None:
 
 def test_no_rows() -> None:
     assert integrity.run(toy.events().clear().lazy(), toy.TOY) == []
+
+
+def test_the_order_of_rows_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "_SAMPLE", 10)
+    rows = toy.events().with_columns(value=pl.when(pl.col("number") % 3 == 0).then(pl.col("value")))
+    assert rows.height > 20
+    assert ran(rows) == ran(rows.sample(fraction=1.0, shuffle=True, seed=1))
