@@ -7,9 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.ingestion.feed import Source
-from tasks.usecase import source
+from tasks.usecase import policy, source
 from tasks.usecase.contract import TABLES
+from tasks.validation import batch, store
 
 
 def bound_source(folder: str, version: str = "1") -> Source:
@@ -25,6 +27,13 @@ def bound_source(folder: str, version: str = "1") -> Source:
         source.SETTLED_AFTER,
         version,
     )
+
+
+def judged(snapshot: DataSnapshot, lake: str) -> ValidationReport:
+    """Validate a snapshot, with the profiles that the lake keeps."""
+    days = {table.name: source.day_of(table) for table in TABLES if table.is_daily}
+    profiles = store.profiles(snapshot, lake, TABLES, days, source.known_by, "1")
+    return batch.validate(snapshot, profiles, TABLES, policy.BATCH)
 
 
 def write_feed(folder: Path, raw: dict[str, pl.DataFrame]) -> None:

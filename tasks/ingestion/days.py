@@ -69,10 +69,8 @@ class _Ingest:
         self.entries = ledger.read(lake)
 
     def _require_contract(self, table: Table) -> None:
-        if tables.open_table(f"{self.lake}/{table.name}") is None:
-            return
-        schema = tables.scan(f"{self.lake}/{table.name}").drop(tables.DAY, strict=False).collect_schema()
-        if dict(schema) != types(table.schema):
+        stored = tables.schema(f"{self.lake}/{table.name}")
+        if stored is not None and {name: t for name, t in stored.items() if name != tables.DAY} != types(table.schema):
             raise LakeError(
                 f"{self.lake}/{table.name} must have the columns and types of its contract",
                 "those of an earlier contract",
@@ -128,7 +126,7 @@ class _Ingest:
             # A feed may drop its old files; another source's days are none of this one's.
             gone = [day for (name, day), e in self.entries.items() if name == table.name and e.source != self.source.name]
         self._remove(table, gone)
-        if tables.open_table(f"{self.lake}/{table.name}") is None:  # a table of which nothing is known yet
+        if not tables.exists(f"{self.lake}/{table.name}"):  # a table of which nothing is known yet
             tables.overwrite_days(f"{self.lake}/{table.name}", pl.DataFrame(schema=types(table.schema) | {tables.DAY: pl.Date()}), [])
         log.info("%s: %d days read, %d written", table.name, len(due), written)
 
@@ -157,27 +155,24 @@ class _Ingest:
         return day != UNDATED and self.entries[table.name, day].known_at < min(self.as_of, self.source.settled_at(day))
 
     def _known(self, table: Table, good: pl.DataFrame) -> pl.DataFrame:
-        """Return what was known of rows of one table, with their day."""
-        empty = {t.name: pl.LazyFrame(schema=types(t.schema)) for t in self.source.tables if t.is_daily}
-        known = self.source.known_by({**empty, **self.references, table.name: good.lazy().drop(tables.DAY)}, self.as_of)
-        return known[table.name].with_columns(self.source.day_of(table).alias(tables.DAY)).collect()
+        return self.source.known(table, good.lazy(), self.references, self.as_of)
 
     def _write(self, table: Table, days: Sequence[date], batch: Batch) -> int:
         """Write the days whose rows differ from what the lake holds; return how many."""
         known = self._known(table, batch.good)
-        found = {day: (rows, f"{total:016x}") for day, rows, total in content.day_hashes(known).iter_rows()}
+        found = content.by_day(known)
         read = _counts(batch.good)
         changed = []
         for day in days:
             before = self.entries.get((table.name, day))
-            held = (0, "") if before is None else (before.rows, before.content_hash)
-            if day != UNDATED and found.get(day, (0, "")) != held:
+            held = content.NOTHING if before is None else (before.rows, before.content_hash)
+            if day != UNDATED and found.get(day, content.NOTHING) != held:
                 changed.append(day)
         if changed:
             rows = known.filter(pl.col(tables.DAY).is_in(changed))
             tables.overwrite_days(f"{self.lake}/{table.name}", rows, changed)
         self._set_aside(table, days, batch.bad)
-        entries = [self._entry(table, day, batch, read.get(day, 0), *found.get(day, (0, ""))) for day in days]
+        entries = [self._entry(table, day, batch, read.get(day, 0), *found.get(day, content.NOTHING)) for day in days]
         self._record(table, entries)
         return len(changed)
 
@@ -203,7 +198,7 @@ class _Ingest:
         """Keep the bad rows of some days as JSON of their raw text with all of their reasons; restricted values are masked."""
         uri = f"{self.lake}/{QUARANTINE}"
         held = any(entry.quarantined for day in days if (entry := self.entries.get((table.name, day))))
-        if bad.is_empty() and not held and tables.open_table(uri) is not None:
+        if bad.is_empty() and not held and tables.exists(uri):
             return
         hidden = [pl.when(pl.col(name).is_not_null()).then(pl.lit(MASK)).alias(name) for name in sensitive(table.schema)]
         bad = bad.with_columns(hidden)  # who mends the row finds the value in the source

@@ -57,6 +57,19 @@ class Source:
         """Return whether a day is over at an instant."""
         return start_of(day + timedelta(days=1), self.zone) <= as_of
 
+    def known(self, table: Table, rows: pl.LazyFrame, references: Mapping[str, pl.LazyFrame], as_of: datetime) -> pl.DataFrame:
+        """Return what was known at an instant of rows of one daily table, with their day.
+
+        Args:
+            table: The table's contract.
+            rows: Its rows, with `batch_day`.
+            references: The tables without days.
+            as_of: The instant (UTC).
+        """
+        empty = {t.name: pl.LazyFrame(schema=types(t.schema)) for t in self.tables if t.is_daily}
+        known = self.known_by({**empty, **references, table.name: rows.drop(DAY)}, as_of)
+        return known[table.name].with_columns(self.day_of(table).alias(DAY)).collect()
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -69,12 +69,9 @@ def _entries(
     mine = [entry for entry in mine if entry.batch_day == UNDATED or source.has_begun(entry.batch_day, as_of)]
     newer = [e.batch_day for e in mine if e.batch_day != UNDATED and e.known_at > as_of and source.settled_at(e.batch_day) > as_of]
     if newer:
-        stored = tables.scan(f"{lake}/{table.name}", days=newer).drop(tables.DAY)
-        empty = {t.name: pl.LazyFrame(schema=types(t.schema)) for t in source.tables if t.is_daily}
-        known = source.known_by({**empty, **references, table.name: stored}, as_of)[table.name]
-        hashes = content.day_hashes(known.with_columns(source.day_of(table).alias(tables.DAY)).collect())
-        found = {day: (rows, f"{total:016x}") for day, rows, total in hashes.iter_rows()}
-        seen = {day: found.get(day, (0, "")) for day in newer}
+        stored = tables.scan(f"{lake}/{table.name}", days=newer)
+        found = content.by_day(source.known(table, stored, references, as_of))
+        seen = {day: found.get(day, content.NOTHING) for day in newer}
         mine = [
             replace(e, rows=seen[e.batch_day][0], content_hash=seen[e.batch_day][1], known_at=as_of) if e.batch_day in seen else e
             for e in mine

@@ -10,25 +10,16 @@ import polars as pl
 
 from tasks.lake.tables import DAY
 
-_HASH = "content_hash"
+NOTHING = (0, "")
+"""The rows and content of a day that has none."""
 
 
-def day_hashes(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a day: `batch_day`, `rows`, and the sum of the rows' hashes (order does not matter)."""
+def by_day(rows: pl.DataFrame) -> dict[date, tuple[int, str]]:
+    """Return, of each day that has rows, their number and the sum of their hashes, so that order does not matter."""
     columns = sorted(name for name in rows.columns if name != DAY)
-    return (
-        rows.select(DAY, rows.select(columns).hash_rows(seed=2013).alias(_HASH))
-        .group_by(DAY)
-        .agg(pl.len().alias("rows"), pl.col(_HASH).sum())
-        .sort(DAY)
-    )
-
-
-def changed_days(incoming: pl.DataFrame, stored: pl.DataFrame) -> list[date]:
-    """Return the days whose rows differ between two frames, sorted."""
-    both = day_hashes(incoming).join(day_hashes(stored), on=DAY, how="full", coalesce=True, suffix="_stored")
-    differ = ~pl.col(_HASH).eq_missing(pl.col(f"{_HASH}_stored")) | ~pl.col("rows").eq_missing(pl.col("rows_stored"))
-    return both.filter(differ).get_column(DAY).sort().to_list()
+    hashed = rows.select(DAY, rows.select(columns).hash_rows(seed=2013).alias("hash"))
+    found = hashed.group_by(DAY).agg(pl.len(), pl.col("hash").sum()).sort(DAY)
+    return {day: (count, f"{total:016x}") for day, count, total in found.iter_rows()}
 
 
 def frame_hash(rows: pl.DataFrame) -> str:

@@ -78,14 +78,15 @@ class Entry:
 Ledger = dict[tuple[str, date], Entry]
 
 
-def read(lake: str) -> Ledger:
-    """Read the ledger of a lake; entries of tables that are gone are left out, so that those are filled again."""
+def read(lake: str, table: str | None = None) -> Ledger:
+    """Read the ledger of a lake, of one table or of all; entries of tables that are gone are left out, so that those are filled again."""
     rows = tables.read(f"{lake}/{LEDGER}")
     if rows is None:
         return {}
-    present = {name for name in rows.get_column("table").unique() if tables.open_table(f"{lake}/{name}") is not None}
-    names = [f.name for f in fields(Entry)]
-    entries = (Entry(**row) for row in rows.filter(pl.col("table").is_in(sorted(present))).select(names).iter_rows(named=True))
+    names = [table] if table else rows.get_column("table").unique().to_list()
+    present = [name for name in names if tables.exists(f"{lake}/{name}")]
+    columns = [f.name for f in fields(Entry)]
+    entries = (Entry(**row) for row in rows.filter(pl.col("table").is_in(present)).select(columns).iter_rows(named=True))
     return {(entry.table, entry.batch_day): entry for entry in entries}
 
 

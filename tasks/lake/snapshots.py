@@ -21,13 +21,11 @@ def read_snapshot(snapshot: DataSnapshot, known_by: KnownBy, days: tuple[date, d
     Args:
         snapshot: Names the tables and their versions.
         known_by: The use case's clock.
-        days: Of the daily tables only the days from one to another, both included; the files of others are not opened.
+        days: Of the daily tables only the days from one to another, both included; the files of others are not looked at.
 
     Raises:
         LakeError: If a version is missing or damaged.
     """
-    stored = {table.name: tables.scan(table.uri, table.version) for table in snapshot.tables}
-    if days is not None:
-        within = pl.col(tables.DAY).is_between(*days)
-        stored = {name: rows.filter(within) if tables.DAY in rows.collect_schema() else rows for name, rows in stored.items()}
+    wanted = None if days is None else pl.date_range(*days, eager=True).to_list()
+    stored = {table.name: tables.scan(table.uri, table.version, wanted) for table in snapshot.tables}
     return known_by({name: rows.drop(tables.DAY, strict=False) for name, rows in stored.items()}, snapshot.as_of)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote, urlparse
 
 import polars as pl
@@ -19,11 +20,19 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from tasks.errors import LakeError, StorageError
 
+_T = TypeVar("_T")
+
 DAY = "batch_day"
 _ATTEMPTS = 8
+_MANY_FILES = 32
 
-_KEEP = {"delta.logRetentionDuration": "interval 36500 days", "delta.deletedFileRetentionDuration": "interval 36500 days"}
-"""Delta forgets versions after 30 days by default; a snapshot has to be read for as long as a model names it."""
+_SETTINGS = {
+    # Delta forgets versions after 30 days by default; a snapshot has to be read for as long as a model names it.
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+    # Opening a table reads each commit since the last checkpoint: the default of 100 makes that the dearest part of a night.
+    "delta.checkpointInterval": "10",
+}
 
 
 def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
@@ -38,6 +47,17 @@ def open_table(uri: str, version: int | None = None) -> DeltaTable | None:
         return None
     except (DeltaError, OSError, ValueError) as error:
         raise damaged(uri, error) from error
+
+
+def exists(uri: str) -> bool:
+    """Return whether there is a table, without opening it."""
+    return bool(DeltaTable.is_deltatable(uri))
+
+
+def _there(uri: str, table: DeltaTable | None) -> DeltaTable:
+    if table is None:
+        raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
+    return table
 
 
 def damaged(uri: str, error: Exception) -> LakeError:
@@ -55,16 +75,25 @@ def scan(uri: str, version: int | None = None, days: Iterable[date] | None = Non
     Args:
         uri: The table.
         version: Its version, or None for the newest.
-        days: Only these days: the files of others are not opened.
+        days: Only these days: the files of others are not looked at. A table without days is read whole.
 
     Raises:
         LakeError: If the table or its version is missing or damaged.
     """
-    table = open_table(uri, version)
-    if table is None:
-        raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
-    rows = _scan(table)
-    return rows if days is None else rows.filter(pl.col(DAY).is_in(sorted(days)))
+    table = _there(uri, open_table(uri, version))
+    wanted = sorted(days) if days is not None and DAY in table.metadata().partition_columns else None
+    rows = _scan(table, wanted)
+    return rows if wanted is None else rows.filter(pl.col(DAY).is_in(wanted))
+
+
+def schema(uri: str) -> pl.Schema | None:
+    """Return the columns and types of a table, or None if there is none.
+
+    Raises:
+        LakeError: If it is damaged.
+    """
+    table = open_table(uri)
+    return None if table is None else pl.scan_delta(table).collect_schema()
 
 
 def require_whole(uri: str) -> int:
@@ -73,34 +102,37 @@ def require_whole(uri: str) -> int:
     Raises:
         LakeError: If the table is missing or damaged.
     """
-    table = open_table(uri)
-    if table is None:
-        raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
+    table = _there(uri, open_table(uri))
     _require_files(table)
     return table.version()
 
 
-def _require_files(table: DeltaTable) -> None:
-    broken = _broken_files(table)
+def _require_files(table: DeltaTable, days: Sequence[date] | None = None) -> None:
+    broken = _broken_files(table, days)
     if broken:
         raise damaged(table.table_uri, FileNotFoundError(f"{len(broken)} data files gone or cut off, such as {broken[0]}"))
 
 
-def _scan(table: DeltaTable) -> pl.LazyFrame:
-    _require_files(table)
+def _scan(table: DeltaTable, days: Sequence[date] | None = None) -> pl.LazyFrame:
+    _require_files(table, days)
     # polars does not find files below a local folder that a URI quotes, such as one with a space; pyarrow does.
     is_quoted = table.table_uri.startswith("file:") and "%" in table.table_uri
     return pl.scan_delta(table, use_pyarrow=is_quoted)
 
 
-def _broken_files(table: DeltaTable) -> list[str]:
-    """Return the local data files that the disk lacks or has in another size than the log; object stores report them on reading."""
+def _broken_files(table: DeltaTable, days: Sequence[date] | None) -> list[str]:
+    """Return the local data files (of some days) that the disk lacks or has in another size than the log.
+
+    Object stores report them on reading.
+    """
     root = urlparse(table.table_uri)
     if root.scheme not in ("", "file"):
         return []
     folder = Path(unquote(root.path))  # a folder with a space is `%20` in the URI
-    named = pl.DataFrame(table.get_add_actions(flatten=True)).select("path", "size_bytes")
-    paths = ((folder / name, size) for name, size in named.iter_rows())
+    named = pl.DataFrame(table.get_add_actions(flatten=True))
+    if days is not None:
+        named = named.filter(pl.col(f"partition.{DAY}").is_in(days))
+    paths = ((folder / name, size) for name, size in named.select("path", "size_bytes").iter_rows())
     return [str(path) for path, size in paths if not path.is_file() or path.stat().st_size != size]
 
 
@@ -121,10 +153,7 @@ def read(uri: str) -> pl.DataFrame | None:
 
 def version_of(uri: str) -> int:
     """Return the newest version of a table."""
-    table = open_table(uri)
-    if table is None:
-        raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
-    return table.version()
+    return _there(uri, open_table(uri)).version()
 
 
 def where(days: Iterable[date], table: str | None = None) -> str:
@@ -150,8 +179,13 @@ def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> None:
 
 
 def replace(uri: str, rows: pl.DataFrame, predicate: str) -> None:
-    """Replace the rows of a small table that meet a predicate, in one commit. Raises as `overwrite_days` does."""
-    _write(uri, rows, predicate, partition_by=None)
+    """Replace the rows of a small table that meet a predicate, in one commit. Raises as `overwrite_days` does.
+
+    Each commit leaves a file; when there are many, another commit makes one of them, so that reading stays cheap.
+    """
+    table = _write(uri, rows, predicate, partition_by=None)
+    if len(table.file_uris()) > _MANY_FILES:
+        compact(uri)
 
 
 def overwrite(uri: str, rows: pl.DataFrame) -> None:
@@ -159,23 +193,31 @@ def overwrite(uri: str, rows: pl.DataFrame) -> None:
     _write(uri, rows, "true", partition_by=None)
 
 
-def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Sequence[str] | None) -> None:
-    """Replace what meets a predicate; None only makes the table.
+def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Sequence[str] | None) -> DeltaTable:
+    """Replace what meets a predicate; None only makes the table. Return the table as it then is.
 
     The table is made first, empty, so that of two writers that find none, neither takes the other's rows for old ones.
     """
-    table = open_table(uri)
-    if table is not None:
-        _require_same_schema(uri, table, rows)
+
+    def work(table: DeltaTable | None) -> DeltaTable:
+        if table is None:
+            schema = rows.head(0).to_arrow().schema
+            table = DeltaTable.create(uri, schema, mode="ignore", partition_by=list(partition_by or []), configuration=_SETTINGS)
+        else:
+            _require_same_schema(uri, table, rows)
+        if predicate is not None:
+            write_deltalake(table, rows.to_arrow(), mode="overwrite", predicate=predicate)
+        return table
+
+    return _commit(uri, work)
+
+
+def _commit(uri: str, work: Callable[[DeltaTable | None], _T]) -> _T:
+    """Do something to a table, if there is one; again on its newest version if another writer was faster."""
     for attempt in range(1, _ATTEMPTS + 1):
+        table = open_table(uri)
         try:
-            if table is None:
-                table = DeltaTable.create(
-                    uri, rows.head(0).to_arrow().schema, mode="ignore", partition_by=list(partition_by or []), configuration=_KEEP
-                )
-            if predicate is not None:
-                write_deltalake(uri, rows.to_arrow(), mode="overwrite", predicate=predicate)
-            return
+            return work(table)
         except CommitFailedError as error:
             if attempt == _ATTEMPTS:
                 raise LakeError(
@@ -186,6 +228,7 @@ def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Se
             raise StorageError(
                 f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"
             ) from error
+    raise AssertionError("unreachable")
 
 
 def _require_same_schema(uri: str, table: DeltaTable, rows: pl.DataFrame) -> None:
@@ -210,7 +253,7 @@ def compact(uri: str) -> int:
         LakeError: If the table is missing or damaged, or stays in conflict with another writer.
         StorageError: If the disk is full or not writable.
     """
-    return _maintain(uri, lambda table: int(table.optimize.compact()["numFilesRemoved"]))
+    return _commit(uri, lambda table: int(_there(uri, table).optimize.compact()["numFilesRemoved"]))
 
 
 def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
@@ -237,30 +280,9 @@ def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
     filesystem, path = fsspec.core.url_to_fs(uri)
     there = {name.rpartition("/")[2] for name in filesystem.find(path)}
 
-    def run(table: DeltaTable) -> int:
-        removed = table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=list(versions))
+    def work(table: DeltaTable | None) -> int:
+        removed = _there(uri, table).vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=list(versions))
         # Delta lists again what an earlier vacuum removed; a data file's name is unique.
         return len(there.intersection(name.rpartition("/")[2] for name in removed))
 
-    return _maintain(uri, run)
-
-
-def _maintain(uri: str, work: Callable[[DeltaTable], int]) -> int:
-    """Do something to a table that leaves its rows as they are; again if another writer was faster."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        table = open_table(uri)
-        if table is None:
-            raise LakeError(f"{uri} must be a Delta table", "none there", "run the ingest workflow")
-        try:
-            return work(table)
-        except CommitFailedError as error:
-            if attempt == _ATTEMPTS:
-                raise LakeError(
-                    f"one writer at a time must change {uri}", f"{attempt} conflicts in a row", "wait for the other run, then run again"
-                ) from error
-            time.sleep(0.1 * 2**attempt * random.uniform(0.75, 1.25))
-        except (DeltaError, OSError) as error:
-            raise StorageError(
-                f"{uri} must be writable", str(error).strip().split("\n")[0][:300], "free space or mend permissions, then run again"
-            ) from error
-    raise AssertionError("unreachable")
+    return _commit(uri, work)

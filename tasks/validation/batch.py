@@ -12,11 +12,11 @@ import polars as pl
 
 from tasks.artifacts.data import DataSnapshot, Finding, Override, Severity, ValidationReport
 from tasks.artifacts.settings import BatchRules
-from tasks.contracts import Table, columns, violations
+from tasks.contracts import Table, columns
 from tasks.validation.change import changes
-from tasks.validation.outcome import graded, shortened
+from tasks.validation.outcome import Outcome, by_day, graded, shortened
 from tasks.validation.presence import instant_column, presence
-from tasks.validation.profile import DAY, KEY, profile
+from tasks.validation.profile import DAY, KEY
 
 _OF_DAYS = (
     *("missing days", "newest day", "duplicates", "repeated days"),
@@ -38,9 +38,8 @@ def rule_names(contracts: Sequence[Table]) -> list[str]:
 
 def validate(
     snapshot: DataSnapshot,
-    frames: Mapping[str, pl.LazyFrame],
+    profiles: Mapping[str, pl.DataFrame],
     contracts: Sequence[Table],
-    day_of: Mapping[str, pl.Expr],
     rules: BatchRules,
     overrides: Sequence[Override] = (),
 ) -> ValidationReport:
@@ -48,9 +47,8 @@ def validate(
 
     Args:
         snapshot: What is checked.
-        frames: Its rows by table.
+        profiles: The profile of each table.
         contracts: The tables' contracts; the first daily one is the main one.
-        day_of: The daily batch of a row, by daily table.
         rules: Thresholds.
         overrides: What persons let pass: a STOP of that rule (and day) becomes a WARN that says who and why.
 
@@ -58,9 +56,8 @@ def validate(
         All findings, at most 21 a rule, and the verdict, the worst of them.
     """
     daily = [table for table in contracts if table.is_daily]
-    profiles = {table.name: _profile(frames[table.name], table, day_of[table.name]) for table in daily}
     main = profiles[daily[0].name].filter(pl.col("column") == KEY).sort(DAY)
-    by_rule = [[_contract(table, frames[table.name])] for table in contracts]
+    by_rule = [_contract(table, profiles[table.name]).findings() for table in contracts]
     by_rule += [[_quarantined(table.name, snapshot, rules)] for table in contracts]
     for table in daily:
         of_days = profiles[table.name]
@@ -78,10 +75,6 @@ def validate(
     )
 
 
-def _profile(rows: pl.LazyFrame, table: Table, day: pl.Expr) -> pl.DataFrame:
-    return profile(rows.with_columns(day.alias(DAY)).collect(), table)
-
-
 def _overridden(finding: Finding, overrides: Sequence[Override], used: list[Override]) -> Finding:
     """Let a STOP pass that a person overrode, the last to do so; the override of all days reaches each of them."""
     for override in reversed(overrides):
@@ -92,14 +85,9 @@ def _overridden(finding: Finding, overrides: Sequence[Override], used: list[Over
     return finding
 
 
-def _contract(table: Table, rows: pl.LazyFrame) -> Finding:
-    broken = violations(rows, table.schema, table.rules)
-    return Finding(
-        rule=f"contract of {table.name}",
-        severity=Severity.STOP if broken else Severity.PASS,
-        expected="every row in the snapshot keeps the contract",
-        found="; ".join(map(str, broken)) or "they do",
-    )
+def _contract(table: Table, profile: pl.DataFrame) -> Outcome:
+    bad = profile.filter(pl.col("broken").list.len() > 0).select(DAY, pl.col("broken").list.join("; ").alias("found"), is_stop=True)
+    return Outcome(f"contract of {table.name}", "every row in the snapshot keeps the contract", "they do", by_day(bad, DAY))
 
 
 def _quarantined(name: str, snapshot: DataSnapshot, rules: BatchRules) -> Finding:

@@ -1,13 +1,15 @@
 """What a day looks like, column by column: the small frame that the rules about batches read instead of the rows.
 
-One pass over the rows. What is expected of a day stands in `batch.py`.
+A day's profile rests on that day's rows alone, so that the lake can keep it. What is expected of a day stands in `batch.py`.
 """
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
-from tasks.contracts import Table, columns, sensitive, types
+from tasks.contracts import Table, columns, sensitive, types, violations
 
 DAY = "batch_day"
 KEY = "(key)"
@@ -31,6 +33,7 @@ SCHEMA = pl.Schema(
         "deviation": pl.Float64(),
         "with_label": pl.Float64(),
         "values": pl.List(pl.String()),
+        "broken": pl.List(pl.String()),
     }
 )
 
@@ -46,7 +49,7 @@ def profile(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
         A row a day and column, and one for the key, of the form `SCHEMA`: counts of rows, nulls and distinct values that are
         not null; of numbers (instants count as seconds since 1970) the minimum, maximum, mean, median, standard deviation, and
         Pearson's correlation with the label; of text with few values that is not sensitive, the values. What does not
-        apply is null.
+        apply is null. The key's row lists the rules of the contract that rows of the day break, an empty list if none.
     """
     if DAY not in rows.columns:
         rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(DAY))
@@ -56,6 +59,10 @@ def profile(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     statistics[KEY, "nulls"] = pl.lit(0)
     statistics[KEY, "distinct"] = key.n_unique()
     by_day = rows.group_by(DAY).agg(pl.len().alias("rows"), *(expr.alias(f"{name}/{kind}") for (name, kind), expr in statistics.items()))
+    broken = _broken(rows, table)
+    found = pl.Series(f"{KEY}/broken", [broken.get(day, []) for day in by_day.get_column(DAY)], SCHEMA["broken"])
+    statistics[KEY, "broken"] = pl.col(found.name)
+    by_day = by_day.with_columns(found)
     made = [
         by_day.select(
             pl.lit(table.name).alias("table"),
@@ -70,6 +77,17 @@ def profile(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 _KINDS = [name for name in SCHEMA if name not in ("table", DAY, "column", "rows")]
+
+
+def _broken(rows: pl.DataFrame, table: Table) -> dict[date | None, list[str]]:
+    """Return the broken rules by day; rows of a lake keep them all, so that all days are asked at once first."""
+
+    def told(part: pl.DataFrame) -> list[str]:
+        return [str(violation) for violation in violations(part.lazy(), table.schema, table.rules)]
+
+    if not told(rows.drop(DAY)):
+        return {}
+    return {day: told(part) for (day,), part in rows.partition_by(DAY, as_dict=True, include_key=False).items()}
 
 
 def _statistics(name: str, dtype: pl.DataType, table: Table) -> dict[str, pl.Expr]:

@@ -50,15 +50,11 @@ def validate(snapshot: DataSnapshot, overrides: list[Override], integrity: list[
         overrides: What persons let pass.
         integrity: What the deepchecks suite says, for the report; empty if it was not asked.
     """
-    from tasks.lake.snapshots import read_snapshot
     from tasks.reporting import sections
-    from tasks.usecase import contract, policy, source
+    from tasks.usecase import contract, policy
     from tasks.validation import batch
 
-    frames = read_snapshot(snapshot, source.known_by)
-    daily = [table for table in contract.TABLES if table.is_daily]
-    days = {table.name: source.day_of(table) for table in daily}
-    report = batch.validate(snapshot, frames, contract.TABLES, days, policy.BATCH, overrides)
+    report = batch.validate(snapshot, _profiles(snapshot), contract.TABLES, policy.BATCH, overrides)
     report = report.model_copy(update={"integrity": integrity})
     publish("validation", sections.validation(report))
     return report
@@ -119,16 +115,11 @@ def write_data_card(snapshot: DataSnapshot) -> FlyteDirectory:
 
     import polars as pl
 
-    from tasks.lake.snapshots import read_snapshot
     from tasks.reporting import data_card
-    from tasks.usecase import contract, policy, source
-    from tasks.validation.profile import DAY, profile
+    from tasks.usecase import contract, policy
 
-    profiles = []
-    for table in contract.TABLES:
-        rows = read_snapshot(snapshot, source.known_by)[table.name]
-        profiles.append(profile((rows.with_columns(source.day_of(table).alias(DAY)) if table.is_daily else rows).collect(), table))
-    said = (policy.USE_CASE, policy.OWNER, contract.TABLES, snapshot, pl.concat(profiles), contract.LIMITS)
+    profiles = pl.concat(_profiles(snapshot).values())
+    said = (policy.USE_CASE, policy.OWNER, contract.TABLES, snapshot, profiles, contract.LIMITS)
     page = data_card.html(*said)
     folder = scratch("data_card")
     folder.mkdir(parents=True)
@@ -137,3 +128,13 @@ def write_data_card(snapshot: DataSnapshot) -> FlyteDirectory:
     publish("data card", page)
     logging.getLogger("tasks.validation").info("data card: %s", folder / "data_card.html")
     return FlyteDirectory(str(folder))
+
+
+def _profiles(snapshot: DataSnapshot):  # type: ignore[no-untyped-def]  # frames of a package imported when a task runs
+    from tasks.caching import version_of
+    from tasks.usecase import contract, source
+    from tasks.validation import profile, store
+
+    days = {table.name: source.day_of(table) for table in contract.TABLES if table.is_daily}
+    version = " ".join(map(version_of, (profile.__name__, contract.__name__)))
+    return store.profiles(snapshot, lake_uri(), contract.TABLES, days, source.known_by, version)

@@ -69,7 +69,9 @@ def judged(rows: dict[str, pl.LazyFrame], as_of: datetime) -> ValidationReport:
         rows_read=0,
         content_hash="",
     )
-    return validate(snapshot, frames, TABLES, days, policy.BATCH)
+    dated = {name: frames[name].with_columns(day.alias(DAY)) for name, day in days.items()}
+    profiles = {table.name: profile(dated.get(table.name, frames[table.name]).collect(), table) for table in TABLES}
+    return validate(snapshot, profiles, TABLES, policy.BATCH)
 
 
 def test_what_warns_in_the_year_is_known(rows: dict[str, pl.LazyFrame]) -> None:

@@ -14,12 +14,10 @@ import pytest
 from tasks.artifacts.data import DataSnapshot, Finding, Severity, ValidationReport
 from tasks.errors import EvergreenError, SourceError
 from tasks.ingestion.days import ingest
-from tasks.lake.snapshots import read_snapshot
-from tasks.usecase import policy, source
+from tasks.usecase import source
 from tasks.usecase.contract import TABLES
-from tasks.validation.batch import validate
 from tests.data.damage import DAMAGES, DAY, Damage, File
-from tests.feeds import bound_source, write_feed
+from tests.feeds import bound_source, judged, write_feed
 
 pytestmark = pytest.mark.data
 
@@ -57,8 +55,7 @@ class Feed:
         """Ingest into a copy of the lake, and validate."""
         shutil.copytree(self.lake, lake)
         snapshot = ingest(bound_source(str(self.folder)), str(lake), as_of)
-        days = {table.name: source.day_of(table) for table in TABLES if table.is_daily}
-        return snapshot, validate(snapshot, read_snapshot(snapshot, source.known_by), TABLES, days, policy.BATCH)
+        return snapshot, judged(snapshot, str(lake))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +72,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> Feed:
     good, before = ({name: (folder / name / f"{at}.csv").read_bytes() for name in names} for at in (DAY, DAY - timedelta(days=1)))
     made = Feed(folder, folder / "lake", good, before)
     made.put(dict.fromkeys(names))
-    ingest(bound_source(str(folder)), str(made.lake), NEXT_NIGHT)
+    judged(ingest(bound_source(str(folder)), str(made.lake), NEXT_NIGHT), str(made.lake))
     return made
 
 

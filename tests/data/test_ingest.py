@@ -16,11 +16,10 @@ from tasks.ingestion.days import ingest
 from tasks.ingestion.feed import Source
 from tasks.lake import tables
 from tasks.lake.snapshots import read_snapshot
-from tasks.usecase import features, policy, source
+from tasks.usecase import features, source
 from tasks.usecase.contract import TABLES
 from tasks.usecase.features import Features
-from tasks.validation.batch import validate
-from tests.feeds import bound_source
+from tests.feeds import bound_source, judged
 
 pytestmark = pytest.mark.data
 
@@ -99,9 +98,8 @@ def test_features_of_a_snapshot_keep_their_contract(late: DataSnapshot) -> None:
     assert known["label"].mean() == pytest.approx(0.25, abs=0.05)
 
 
-def test_a_sample_of_real_days_passes_validation(late: DataSnapshot) -> None:
-    days = {table.name: source.day_of(table) for table in TABLES if table.is_daily}
-    report = validate(late, read_snapshot(late, source.known_by), TABLES, days, policy.BATCH)
+def test_a_sample_of_real_days_passes_validation(late: DataSnapshot, tmp_path: Path) -> None:
+    report = judged(late, str(tmp_path))
     told = [f"{f.rule}: {f.found}" for f in report.findings if f.severity == Severity.STOP]
     assert told == []
 

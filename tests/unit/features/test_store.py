@@ -16,7 +16,7 @@ from tasks.contracts import Instant, SourceFile, Table
 from tasks.features import store
 from tasks.ingestion.days import ingest
 from tasks.ingestion.feed import Source
-from tasks.lake import tables
+from tasks.lake import derived, tables
 
 pytestmark = pytest.mark.unit
 
@@ -93,7 +93,7 @@ def expected(amounts: Mapping[date, int], last: int) -> list[int]:
 
 
 def test_the_rows_are_those_of_one_build(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_LONGEST_STRETCH", 4)
+    monkeypatch.setattr(derived, "_LONGEST_STRETCH", 4)
     version, days, built = store.bring_up(snapshot(lake, DAYS[9]), lake, DEFINITION)
     assert (days, built) == (DAYS[:10], 10)
     assert [(DAYS[0], DAYS[3]), (DAYS[4], DAYS[7]), (DAYS[8], DAYS[9])] == BUILT

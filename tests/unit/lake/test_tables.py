@@ -203,3 +203,15 @@ def test_a_full_disk_is_a_storage_error_at_once(uri: str, naps: list[float], mon
     with pytest.raises(StorageError, match="No space left on device"):
         tables.overwrite(uri, rows(*DAYS))
     assert naps == []
+
+
+def test_many_small_files_become_one_and_old_versions_stay(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_MANY_FILES", 3)
+    days = [date(2013, 1, 1 + n) for n in range(6)]
+    for n, day in enumerate(days):
+        tables.replace(uri, pl.DataFrame({tables.DAY: [day], "value": [n]}), tables.where([day]))
+    table = tables.open_table(uri)
+    assert table is not None
+    assert len(table.file_uris()) <= 3
+    assert sorted(tables.scan(uri).collect()["value"]) == list(range(6))
+    assert sorted(tables.scan(uri, 2).collect()["value"]) == [0, 1]

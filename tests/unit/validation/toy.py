@@ -139,5 +139,5 @@ def check(
         rows_read=rows.height,
         content_hash="abc",
     )
-    frames = {"toy": rows.lazy(), "places": pl.LazyFrame({"place": ["x"]})}
-    return validate(snapshot, frames, (TOY, PLACES), {"toy": pl.col("on")}, rules, overrides)
+    profiles = {"toy": profiled(rows), "places": profile(pl.DataFrame({"place": ["x"]}), PLACES)}
+    return validate(snapshot, profiles, (TOY, PLACES), rules, overrides)

@@ -1,0 +1,98 @@
+"""Tables that follow from a snapshot, day by day: a day is made again only if something that it rests on has changed.
+
+What a day rests on is told by its inputs, a hash of the code that makes it and of the days that it reads. The ledger
+keeps it with the day: a night makes the days that are new or were not yet settled, and leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from tasks.artifacts.data import DataSnapshot
+from tasks.lake import content, ledger, tables
+from tasks.lake.ledger import Entry
+
+log = logging.getLogger(__name__)
+
+_LONGEST_STRETCH = 92
+"""Days made at once: a quarter bounds the memory, and features' context of a month costs a third more."""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A table that is made of others.
+
+    Attributes:
+        name: Its name in the lake.
+        version: Version of the code that makes it.
+        build: From the first and last of some days (both included) to their rows, with `batch_day`.
+        is_small: Whether its days have too few rows for files of their own.
+    """
+
+    name: str
+    version: str
+    build: Callable[[date, date], pl.DataFrame]
+    is_small: bool = False
+
+
+def bring_up(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[date, str]) -> tuple[int, int]:
+    """Bring a table up to a snapshot.
+
+    Args:
+        lake: Folder or URI of the lake.
+        snapshot: What it is made of.
+        table: The table.
+        inputs: For each day of the snapshot, in their order, the hash of all that its rows rest on.
+
+    Returns:
+        The table's version, and how many days were made.
+
+    Raises:
+        LakeError: If a table is missing or damaged.
+        StorageError: If the lake cannot be written.
+    """
+    uri, stored = f"{lake}/{table.name}", ledger.read(lake, table.name)
+    due = [day for day, wanted in inputs.items() if (entry := stored.get((table.name, day))) is None or entry.fingerprint != wanted]
+    for stretch in _stretches(due):
+        rows = table.build(stretch[0], stretch[-1])
+        if table.is_small:
+            tables.replace(uri, rows, tables.where(stretch))
+        else:
+            tables.overwrite_days(uri, rows, stretch)
+        found = content.by_day(rows)
+        ledger.write(lake, table.name, [_entry(snapshot, table, day, inputs[day], *found.get(day, content.NOTHING)) for day in stretch])
+    log.info("%s: %d of %d days made", table.name, len(due), len(inputs))
+    return tables.version_of(uri), len(due)
+
+
+def _entry(snapshot: DataSnapshot, table: Derived, day: date, inputs: str, rows: int, content_hash: str) -> Entry:
+    return Entry(
+        table=table.name,
+        batch_day=day,
+        source=snapshot.source,
+        file="",
+        fingerprint=inputs,
+        made_by=table.version,
+        known_at=snapshot.as_of,
+        rows_read=rows,
+        rows=rows,
+        quarantined=0,
+        content_hash=content_hash,
+    )
+
+
+def _stretches(days: Sequence[date]) -> Iterator[list[date]]:
+    """Split days into runs without a gap, of bounded length: the days between would be made for nothing."""
+    run: list[date] = []
+    for day in days:
+        if run and (day - run[-1] > timedelta(days=1) or len(run) == _LONGEST_STRETCH):
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run

@@ -1,0 +1,71 @@
+"""Derived tables: the days whose inputs changed are made again, in stretches, and no others."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tasks.artifacts.data import DataSnapshot
+from tasks.lake import derived, tables
+from tasks.lake.derived import Derived
+
+pytestmark = pytest.mark.unit
+
+DAYS = [date(2013, 1, 1) + timedelta(days=n) for n in range(10)]
+SNAPSHOT = DataSnapshot.model_construct(source="toy", as_of=datetime(2013, 1, 11, tzinfo=UTC))
+
+
+class Builder:
+    """Two rows a day, of a value that may change; remembers what was asked."""
+
+    def __init__(self, value: int = 1) -> None:
+        self.value, self.asked = value, list[tuple[date, date]]()
+
+    def __call__(self, first: date, last: date) -> pl.DataFrame:
+        self.asked.append((first, last))
+        days = [day for day in DAYS if first <= day <= last for _ in range(2)]
+        return pl.DataFrame({"batch_day": days, "value": [self.value] * len(days)}, schema_overrides={"batch_day": pl.Date})
+
+
+def inputs(changed: tuple[int, ...] = (), days: int = 10) -> dict[date, str]:
+    return {day: "changed" if n in changed else "as it was" for n, day in enumerate(DAYS[:days])}
+
+
+@pytest.fixture(params=[False, True], ids=["a file a day", "small"])
+def is_small(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_only_changed_days_are_made_again_and_runs_of_them_at_once(is_small: bool, tmp_path: Path) -> None:
+    lake, first, second = str(tmp_path), Builder(1), Builder(2)
+    assert derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", first, is_small), inputs())[1] == 10
+    version, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", second, is_small), inputs(changed=(2, 3, 4, 7)))
+    assert (first.asked, second.asked) == ([(DAYS[0], DAYS[9])], [(DAYS[2], DAYS[4]), (DAYS[7], DAYS[7])])
+    assert made == 4
+    rows = tables.scan(f"{lake}/twice", version).collect().sort("batch_day")
+    assert rows["value"].to_list() == [2 if n in (2, 3, 4, 7) else 1 for n in range(10) for _ in range(2)]
+
+
+def test_nothing_new_writes_nothing(is_small: bool, tmp_path: Path) -> None:
+    lake, builder = str(tmp_path), Builder()
+    before = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", builder, is_small), inputs())
+    builder.asked.clear()
+    assert derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", builder, is_small), inputs()) == (before[0], 0)
+    assert builder.asked == []
+
+
+def test_a_run_that_was_killed_before_the_ledger_makes_its_days_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    lake = str(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(derived.ledger, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1)), inputs())
+    version, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(2)), inputs())
+    assert made == 10
+    assert tables.scan(f"{lake}/twice", version).collect()["value"].to_list() == [2] * 20
