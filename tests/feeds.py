@@ -9,6 +9,7 @@ import polars as pl
 
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.ingestion.feed import Source
+from tasks.lake import manifest
 from tasks.usecase import policy, source
 from tasks.usecase.contract import TABLES
 from tasks.validation import batch, store
@@ -33,7 +34,7 @@ def judged(snapshot: DataSnapshot, lake: str) -> ValidationReport:
     """Validate a snapshot, with the profiles that the lake keeps."""
     days = {table.name: source.day_of(table) for table in TABLES if table.is_daily}
     profiles = store.profiles(snapshot, lake, TABLES, days, source.known_by, "1")
-    return batch.validate(snapshot, profiles, TABLES, policy.BATCH)
+    return batch.validate(snapshot, profiles, manifest.read(snapshot), TABLES, policy.BATCH)
 
 
 def write_feed(folder: Path, raw: dict[str, pl.DataFrame]) -> None:

@@ -77,6 +77,7 @@ class BatchRules(Record):
     level_days: int = Field(ge=2, description="Days in a row for which a level stays away")
     held_level_stop: float
     new_values_stop: int
+    few_values: int
     label_correlation: float = Field(gt=0, lt=1, description="Columns that usually go with the label by more are watched")
     label_share_warn: float
     label_share_stop: float
@@ -87,6 +88,8 @@ class BatchRules(Record):
     newest_share_warn: float
     quarantined_share_warn: float
     quarantined_share_stop: float
+    quarantined_day_share_warn: float
+    quarantined_day_share_stop: float
 
 
 class PromotionRules(Record):

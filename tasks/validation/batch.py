@@ -13,8 +13,9 @@ import polars as pl
 from tasks.artifacts.data import DataSnapshot, Finding, Override, Severity, ValidationReport
 from tasks.artifacts.settings import BatchRules
 from tasks.contracts import Table, columns
+from tasks.lake.ledger import UNDATED
 from tasks.validation.change import changes
-from tasks.validation.outcome import Outcome, by_day, graded, shortened
+from tasks.validation.outcome import Outcome, by_day, graded, of_all, shortened
 from tasks.validation.presence import instant_column, presence
 from tasks.validation.profile import DAY, KEY
 
@@ -39,6 +40,7 @@ def rule_names(contracts: Sequence[Table]) -> list[str]:
 def validate(
     snapshot: DataSnapshot,
     profiles: Mapping[str, pl.DataFrame],
+    entries: pl.DataFrame,
     contracts: Sequence[Table],
     rules: BatchRules,
     overrides: Sequence[Override] = (),
@@ -48,6 +50,7 @@ def validate(
     Args:
         snapshot: What is checked.
         profiles: The profile of each table.
+        entries: The snapshot's manifest: `table`, `batch_day`, `rows` and `quarantined` of each table and day.
         contracts: The tables' contracts; the first daily one is the main one.
         rules: Thresholds.
         overrides: What persons let pass: a STOP of that rule (and day) becomes a WARN that says who and why.
@@ -58,7 +61,7 @@ def validate(
     daily = [table for table in contracts if table.is_daily]
     main = profiles[daily[0].name].filter(pl.col("column") == KEY).sort(DAY)
     by_rule = [_contract(table, profiles[table.name]).findings() for table in contracts]
-    by_rule += [[_quarantined(table.name, snapshot, rules)] for table in contracts]
+    by_rule += [_quarantined(entries.filter(pl.col("table") == table.name), table, rules).findings() for table in contracts]
     for table in daily:
         of_days = profiles[table.name]
         outcomes = [*presence(of_days, table, snapshot.first_day, snapshot.as_of, rules), *changes(of_days, table, rules)]
@@ -90,12 +93,22 @@ def _contract(table: Table, profile: pl.DataFrame) -> Outcome:
     return Outcome(f"contract of {table.name}", "every row in the snapshot keeps the contract", "they do", by_day(bad, DAY))
 
 
-def _quarantined(name: str, snapshot: DataSnapshot, rules: BatchRules) -> Finding:
-    rows = next((q.rows for q in snapshot.quarantined if q.table == name), 0)
-    share = rows / max(1, snapshot.table(name).rows + rows)
-    return Finding(
-        rule=f"quarantine of {name}",
-        severity=graded(share, rules.quarantined_share_warn, rules.quarantined_share_stop),
-        expected=f"below {rules.quarantined_share_warn:.1%} ({rules.quarantined_share_stop:.0%} stops)",
-        found=f"{rows:,} rows, {share:.3%}",
+def _quarantined(entries: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome:
+    """Of all days together, and of each: a year hides a day. Rows whose day cannot be read count for the whole alone."""
+    aside, read = (int(entries.select(columns.sum()).item()) for columns in (pl.col("quarantined"), pl.col("rows") + pl.col("quarantined")))
+    share = aside / max(1, read)
+    severity = graded(share, rules.quarantined_share_warn, rules.quarantined_share_stop)
+    told = f"{aside:,} rows, {share:.3%}"
+    of_day = pl.col("quarantined") / (pl.col("rows") + pl.col("quarantined"))
+    bad = entries.filter(pl.col(DAY) != UNDATED, pl.col("quarantined") > 0, of_day >= rules.quarantined_day_share_warn).select(
+        DAY,
+        (of_day >= rules.quarantined_day_share_stop).alias("is_stop"),
+        pl.format("{} of {} rows", "quarantined", pl.col("rows") + pl.col("quarantined")).alias("found"),
+    )
+    return Outcome(
+        f"quarantine of {table.name}",
+        f"below {rules.quarantined_share_warn:.1%} ({rules.quarantined_share_stop:.0%} stops),"
+        f" of each day below {rules.quarantined_day_share_warn:.0%} ({rules.quarantined_day_share_stop:.0%} stops)",
+        told,
+        [*of_all(severity, told), *by_day(bad, DAY)],
     )

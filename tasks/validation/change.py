@@ -175,25 +175,35 @@ def _rolling(name: str, kind: str, rules: BatchRules) -> pl.Expr:
 def _categories(whole: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome:
     first = whole.get_column(DAY).min() if whole.height else None
     seen = whole.select(DAY, "column", "values").explode("values", empty_as_null=False, keep_nulls=False)
-    news = (
-        seen.group_by("column", "values")
-        .agg(pl.col(DAY).min())
-        .filter(pl.col(DAY) >= pl.lit(first, pl.Date) + pl.duration(weeks=rules.fewest_weeks))
-        .sort("values")
+    is_compared = pl.col(DAY) >= pl.lit(first, pl.Date) + pl.duration(weeks=rules.fewest_weeks)
+    news = seen.group_by("column", "values").agg(pl.col(DAY).min()).filter(is_compared)
+    gone = _gone(whole.filter(pl.col("rows") >= rules.fewest_rows_a_day), seen, rules)
+    told = [
+        found.sort("values")
         .group_by(DAY, "column")
-        .agg(pl.len().alias("new"), pl.col("values").head(5).str.join(", "))
-        .with_columns(
-            (pl.col("new") >= rules.new_values_stop).alias("is_stop"),
-            pl.format("{}: {} new, {}", "column", "new", "values").alias("found"),
+        .agg(pl.len().alias("values"), pl.col("values").head(5).str.join(", ").alias("named"))
+        .select(
+            DAY,
+            (pl.lit(kind == "new") & (pl.col("values") >= rules.new_values_stop)).alias("is_stop"),
+            pl.format("{}: {} " + kind + ", {}", "column", "values", "named").alias("found"),
         )
-    )
-    compared = seen.filter(pl.col(DAY) >= pl.lit(first, pl.Date) + pl.duration(weeks=rules.fewest_weeks))
+        for kind, found in (("new", news), ("gone", gone))
+    ]
     return _outcome(
         f"categories of {table.name}",
-        f"no category that no day before had ({rules.new_values_stop} in a day stop)",
-        compared,
-        news,
+        f"no category that no day before had ({rules.new_values_stop} in a day stop), and each of a few that every day had",
+        seen.filter(is_compared),
+        pl.concat(told),
     )
+
+
+def _gone(whole: pl.DataFrame, seen: pl.DataFrame, rules: BatchRules) -> pl.DataFrame:
+    """Return the days and values of columns with few categories that every day of the weeks before had, and this one has not."""
+    few = seen.group_by("column").agg(pl.col("values").unique()).filter(pl.col("values").list.len() <= rules.few_values)
+    grid = whole.select(DAY, "column").join(few.explode("values", empty_as_null=False, keep_nulls=False), on="column")
+    there = grid.join(seen.with_columns(there=pl.lit(1, pl.Int8)), on=[DAY, "column", "values"], how="left").sort(DAY)
+    before = pl.col("there").fill_null(0).rolling_min_by(DAY, f"{rules.weeks}w", closed="left", min_samples=7 * rules.fewest_weeks)
+    return there.filter(pl.col("there").is_null() & (before.over("column", "values") == 1)).select(DAY, "column", "values")
 
 
 def _label(compared: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome:

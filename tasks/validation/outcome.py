@@ -58,6 +58,11 @@ def graded(value: float, warn: float, stop: float) -> Severity:
     return Severity.STOP if value >= stop else Severity.WARN if value >= warn else Severity.PASS
 
 
+def of_all(severity: Severity, found: str) -> list[Event]:
+    """Return the event of a rule about all days together, none if it passes."""
+    return [] if severity == Severity.PASS else [Event(None, severity, found)]
+
+
 def by_day(frame: pl.DataFrame, day: str) -> list[Event]:
     """Join what a rule says of several columns of a day into one event of the worst severity.
 

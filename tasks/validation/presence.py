@@ -9,7 +9,7 @@ import polars as pl
 from tasks.artifacts.data import Severity
 from tasks.artifacts.settings import BatchRules
 from tasks.contracts import Table, columns, types
-from tasks.validation.outcome import TOO_FEW, Event, Outcome, by_day, graded
+from tasks.validation.outcome import TOO_FEW, Event, Outcome, by_day, graded, of_all
 from tasks.validation.profile import DAY, KEY
 
 _SECONDS = 3_600
@@ -54,7 +54,7 @@ def _missing(days: pl.DataFrame, table: Table, first_day: date, rules: BatchRule
         f"missing days of {table.name}",
         f"fewer than {rules.missing_days_warn} missing ({rules.missing_days_stop} stop)",
         found,
-        [Event(None, severity, found)] if severity != Severity.PASS else [],
+        of_all(severity, found),
     )
 
 
@@ -71,7 +71,7 @@ def _late(days: pl.DataFrame, table: Table, first_day: date, as_of: datetime, ru
         f"newest day of {table.name}",
         f"{expected} or later ({rules.missing_days_stop} days late stop)",
         found,
-        [Event(None, severity, found)] if severity != Severity.PASS else [],
+        of_all(severity, found),
     )
 
 

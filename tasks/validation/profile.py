@@ -9,7 +9,8 @@ from datetime import date
 
 import polars as pl
 
-from tasks.contracts import Table, columns, sensitive, types, violations
+from tasks.contracts import Table, columns, sensitive, types
+from tasks.rows import violations
 
 DAY = "batch_day"
 KEY = "(key)"

@@ -50,11 +50,12 @@ def validate(snapshot: DataSnapshot, overrides: list[Override], integrity: list[
         overrides: What persons let pass.
         integrity: What the deepchecks suite says, for the report; empty if it was not asked.
     """
+    from tasks.lake import manifest
     from tasks.reporting import sections
     from tasks.usecase import contract, policy
     from tasks.validation import batch
 
-    report = batch.validate(snapshot, _profiles(snapshot), contract.TABLES, policy.BATCH, overrides)
+    report = batch.validate(snapshot, _profiles(snapshot), manifest.read(snapshot), contract.TABLES, policy.BATCH, overrides)
     report = report.model_copy(update={"integrity": integrity})
     publish("validation", sections.validation(report))
     return report

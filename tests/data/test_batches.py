@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tasks.artifacts.data import DataSnapshot, Severity, TableVersion, ValidationReport
-from tasks.contracts import REASONS
+from tasks.rows import REASONS
 from tasks.usecase import policy, source
 from tasks.usecase.contract import FLIGHTS, TABLES, WEATHER
 from tasks.validation.batch import validate
@@ -30,6 +30,10 @@ EVENTS = {
     ("scale of flights", date(2013, 3, 8)),  # a snow storm: the median departure is an hour late
     ("scale of flights", date(2013, 11, 28)),  # Thanksgiving's flights leave in the morning
     ("categories of flights", date(2013, 1, 30)),  # SkyWest's first flight
+    ("categories of flights", date(2013, 2, 2)),  # Frontier does not fly, for the first time
+    ("categories of flights", date(2013, 8, 31)),  # nor here
+    ("categories of flights", date(2013, 9, 12)),  # nor Hawaiian
+    ("categories of flights", date(2013, 11, 28)),  # nor Mesa, on Thanksgiving
     ("categories of flights", date(2013, 3, 1)),  # new routes, of the season or the year: Charlottesville, ...
     ("categories of flights", date(2013, 3, 2)),  # Bangor
     ("categories of flights", date(2013, 4, 22)),  # Albuquerque
@@ -71,7 +75,8 @@ def judged(rows: dict[str, pl.LazyFrame], as_of: datetime) -> ValidationReport:
     )
     dated = {name: frames[name].with_columns(day.alias(DAY)) for name, day in days.items()}
     profiles = {table.name: profile(dated.get(table.name, frames[table.name]).collect(), table) for table in TABLES}
-    return validate(snapshot, profiles, TABLES, policy.BATCH)
+    nothing = pl.DataFrame(schema={"table": pl.String, DAY: pl.Date, "rows": pl.Int64, "quarantined": pl.Int64})
+    return validate(snapshot, profiles, nothing, TABLES, policy.BATCH)
 
 
 def test_what_warns_in_the_year_is_known(rows: dict[str, pl.LazyFrame]) -> None:

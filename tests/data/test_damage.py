@@ -95,7 +95,7 @@ def _told(report: ValidationReport) -> list[Finding]:
 def test_the_table_has_each_kind_once() -> None:
     names = [damage.name for damage in DAMAGES]
     assert len(names) == len(set(names)) >= 40
-    assert all(damage.by for damage in DAMAGES if damage.outcome in ("quarantine", "warn", "stop"))
+    assert all(damage.by for damage in DAMAGES if damage.outcome in ("quarantine", "refused", "warn", "stop"))
     assert all(damage.note for damage in DAMAGES if damage.outcome == "unseen")
 
 
@@ -132,6 +132,9 @@ def test_a_damaged_day(damage: Damage, feed: Feed, clean: tuple[DataSnapshot, Va
         case "quarantine":
             assert any(damage.by in reason for reason in reasons)
             assert report.verdict != Severity.STOP
+        case "refused":
+            assert any(damage.by in reason for reason in reasons)
+            assert (f"quarantine of {damage.table}", DAY) in {(f.rule, f.day) for f in told if f.severity == Severity.STOP}
         case "warn":
             assert (report.verdict, damage.by in {f.rule for f in told}) == (Severity.WARN, True)
         case "stop":

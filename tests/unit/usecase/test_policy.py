@@ -18,6 +18,7 @@ def test_every_threshold_of_a_promotion_is_set() -> None:
     [
         (policy.BATCH.missing_days_warn, policy.BATCH.missing_days_stop),
         (policy.BATCH.quarantined_share_warn, policy.BATCH.quarantined_share_stop),
+        (policy.BATCH.quarantined_day_share_warn, policy.BATCH.quarantined_day_share_stop),
         (policy.BATCH.thin_day_share_stop, policy.BATCH.thin_day_share_warn),  # a share below which: the harder is lower
         (policy.BATCH.full_day_share_warn, policy.BATCH.full_day_share_stop),
         (policy.BATCH.null_rise_warn, policy.BATCH.null_rise_stop),

@@ -56,6 +56,21 @@ def test_quarantine(quarantined: int, severity: Severity, found: str) -> None:
     assert report.verdict == severity
 
 
+@pytest.mark.parametrize(
+    ("bad", "severity", "found"),
+    [(9, None, ""), (10, Severity.WARN, "10 of 50 rows"), (40, Severity.STOP, "40 of 80 rows"), (200, Severity.STOP, "200 of 240 rows")],
+)
+def test_quarantine_of_one_day(bad: int, severity: Severity | None, found: str) -> None:
+    report = check(events(), bad_by_day={toy.day(BAD): bad})
+    told = [(f.severity, f.found) for f in report.findings if f.rule == "quarantine of toy" and f.day == toy.day(BAD)]
+    assert told == ([(severity, found)] if severity else [])
+
+
+def test_a_day_of_which_every_row_is_set_aside_stops() -> None:
+    report = check(events().filter(pl.col("on") != toy.day(BAD)), bad_by_day={toy.day(BAD): 40})
+    assert (toy.day(BAD), "40 of 40 rows") in {(f.day, f.found) for f in report.findings if f.severity == Severity.STOP}
+
+
 @pytest.mark.parametrize("days", [0, 1, 10])
 def test_few_days_are_too_few_to_compare(days: int) -> None:
     """Whether they are enough to train on is for the split to say."""

@@ -91,6 +91,7 @@ def _first(share: float) -> pl.Expr:
         # categories
         ({"kind": pl.when(pl.col("number") == 0).then(pl.lit("d")).otherwise(pl.col("kind"))}, "categories", "WARN", "kind: 1 new, d"),
         ({"kind": "K" + pl.col("kind")}, "categories", "STOP", "kind: 3 new, Ka, Kb, Kc"),
+        ({"kind": pl.col("kind").replace("c", "a")}, "categories", "WARN", "kind: 1 gone, c"),
         ({"owner": pl.lit("nobody")}, "categories", None, ""),  # sensitive: its values are not known here
         # labels torn from their rows
         ({"late": SHUFFLED}, "labels", "STOP", "early: correlation"),

@@ -12,6 +12,7 @@ import polars as pl
 from tasks.artifacts.data import DataSnapshot, Override, QuarantineCount, TableVersion, ValidationReport
 from tasks.artifacts.settings import BatchRules
 from tasks.contracts import Instant, RowRule, Table
+from tasks.lake.ledger import UNDATED
 from tasks.validation.batch import validate
 from tasks.validation.profile import DAY, profile
 
@@ -37,6 +38,7 @@ RULES = BatchRules(
     level_days=7,
     held_level_stop=0.25,
     new_values_stop=3,
+    few_values=5,
     label_correlation=0.6,
     label_share_warn=0.75,
     label_share_stop=0.5,
@@ -47,6 +49,8 @@ RULES = BatchRules(
     newest_share_warn=0.75,
     quarantined_share_warn=0.01,
     quarantined_share_stop=0.1,
+    quarantined_day_share_warn=0.2,
+    quarantined_day_share_stop=0.5,
 )
 
 
@@ -123,7 +127,12 @@ def profiled(frame: pl.DataFrame, table: Table = TOY) -> pl.DataFrame:
 
 
 def check(
-    rows: pl.DataFrame, quarantined: int = 0, rules: BatchRules = RULES, overrides: tuple[Override, ...] = (), as_of: datetime = AS_OF
+    rows: pl.DataFrame,
+    quarantined: int = 0,
+    rules: BatchRules = RULES,
+    overrides: tuple[Override, ...] = (),
+    as_of: datetime = AS_OF,
+    bad_by_day: dict[date, int] | None = None,
 ) -> ValidationReport:
     def version(name: str, height: int) -> TableVersion:
         return TableVersion(name=name, uri=name, version=0, rows=height, content_hash="")
@@ -140,4 +149,8 @@ def check(
         content_hash="abc",
     )
     profiles = {"toy": profiled(rows), "places": profile(pl.DataFrame({"place": ["x"]}), PLACES)}
-    return validate(snapshot, profiles, (TOY, PLACES), rules, overrides)
+    entries = [{"table": "toy", DAY: on, "rows": n} for on, n in rows.group_by("on").len().iter_rows()]
+    held = pl.DataFrame(entries, schema={"table": pl.String, DAY: pl.Date, "rows": pl.Int64})
+    bad = pl.DataFrame({"table": "toy", DAY: on, "quarantined": n} for on, n in (bad_by_day or {UNDATED: quarantined}).items())
+    counts = held.join(bad, on=["table", DAY], how="full", coalesce=True).with_columns(pl.col("rows", "quarantined").fill_null(0))
+    return validate(snapshot, profiles, counts, (TOY, PLACES), rules, overrides)
