@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 PACKAGE ?= .evergreen/flyte-package.tgz
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value data-card serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value data-card trace override upkeep serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,15 @@ data-card: $(STAMP) ## what the data are and hold, as Markdown and HTML; AS_OF= 
 
 data-value: $(STAMP) ## what each feature and more history are worth; AS_OF=2013-10-01 SOURCE=folder CONFIG=file.json
 	@$(BIN)/pyflyte run workflows/data_value.py data_value $(INPUTS)
+
+trace: $(STAMP) ## from a version or a prediction back to the source's files; VERSION=1 or PREDICTION=id
+	@$(BIN)/pyflyte run workflows/lineage.py trace $(if $(VERSION),--model_version $(VERSION)) $(if $(PREDICTION),--prediction_id $(PREDICTION))
+
+override: $(STAMP) ## let a batch pass by name; RULE="volume of flights" DAY=2013-07-04 BY="Ada Example" REASON="a strike"
+	@$(BIN)/pyflyte run workflows/override.py override --rule "$(RULE)" --by "$(BY)" --reason "$(REASON)" --day "$(DAY)"
+
+upkeep: $(STAMP) ## compact the lake, and remove what no registered version names; KEEP_DAYS=30
+	@$(BIN)/pyflyte run workflows/upkeep.py upkeep $(if $(KEEP_DAYS),--keep_days $(KEEP_DAYS))
 
 serve: $(STAMP) ## serve the champion's Bento on 127.0.0.1; PORT=3000
 	@$(BIN)/python -m tasks.serving.run --port $(or $(PORT),3000)

@@ -16,7 +16,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, small_source: str) -> Pro
     project = Project(tmp_path_factory.mktemp("finished") / "home", small_source)
     result = project.run("retrain")
     assert result.status == 0, result.output
-    project.first = project.outcome()
+    project.first, project.output = project.outcome(), result.output
     return project
 
 

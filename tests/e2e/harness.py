@@ -25,6 +25,7 @@ SMALL = {
 """A training that takes seconds."""
 
 AS_OF = "2013-04-10"
+PYFLYTE = (sys.executable, "-m", "flytekit.clis.sdk_in_container.pyflyte", "run")
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,30 @@ class Project:
         self.config = home / "config.json"
         self.config.write_text(json.dumps(config or SMALL))
         self.first: dict[str, Any] = {}
+        self.output = ""
 
     def command(self, workflow: str, as_of: str = AS_OF, source: str | None = None) -> list[str]:
         name = workflow.rpartition("/")[2]
         inputs = ["--as_of", as_of, "--source", source or self.source]
         if name not in ("ingest", "validation"):
             inputs += ["--config", str(self.config)]
-        return [sys.executable, "-m", "flytekit.clis.sdk_in_container.pyflyte", "run", f"workflows/{workflow}.py", name, *inputs]
+        return [*PYFLYTE, f"workflows/{workflow}.py", name, *inputs]
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("EVERGREEN", "FLYTE", "MLFLOW", "BENTOML", "PYTHONPATH"))}
         return kept | {"EVERGREEN_HOME": str(self.home), "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "100"} | more
 
     def run(self, workflow: str, as_of: str = AS_OF, source: str | None = None, **more: str) -> Result:
+        return self._run(self.command(workflow, as_of, source), **more)
+
+    def ask(self, file: str, workflow: str, *inputs: str) -> Result:
+        """Run a workflow that has no clock and no source; `inputs` as on the command line."""
+        return self._run([*PYFLYTE, f"workflows/{file}.py", workflow, *inputs])
+
+    def _run(self, command: list[str], **more: str) -> Result:
         started = time.perf_counter()
         done = subprocess.run(
-            self.command(workflow, as_of, source),
+            command,
             cwd=self.root,
             env=self.environment(**more),
             stdout=subprocess.PIPE,
