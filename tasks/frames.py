@@ -30,6 +30,7 @@ from flytekitplugins.pandera.pandas_transformer import PanderaPandasTransformer
 
 from tasks import contracts
 from tasks.errors import ContractViolation, StorageError
+from tasks.rows import require
 
 DataFrame = polars_typing.DataFrame
 LazyFrame = polars_typing.LazyFrame
@@ -98,7 +99,7 @@ class PolarsTransformer(TypeTransformer):  # type: ignore[type-arg]
         if not isinstance(python_val, (pl.DataFrame, pl.LazyFrame)):
             raise ContractViolation(f"a frame of {schema.__name__} must be a polars frame", f"{type(python_val)}", "convert it first")
         rows = python_val.lazy().collect()
-        contracts.require(rows.lazy(), schema, "a frame on a task edge")
+        require(rows.lazy(), schema, "a frame on a task edge")
         uri = ctx.file_access.get_random_remote_path(f"{schema.__name__}.parquet")
         remote = ctx.file_access.is_remote(uri)
         path = ctx.file_access.get_random_local_path(f"{schema.__name__}.parquet") if remote else uri
@@ -123,7 +124,7 @@ class PolarsTransformer(TypeTransformer):  # type: ignore[type-arg]
             path = uri
         frame = pl.scan_parquet(path)
         if dict(frame.collect_schema()) != contracts.types(schema):
-            contracts.require(frame, schema, f"the frame at {uri}")
+            require(frame, schema, f"the frame at {uri}")
         return frame if self._is_lazy else frame.collect()
 
 
@@ -148,7 +149,7 @@ class Checked(PanderaPandasTransformer):  # type: ignore[misc]
             ContractViolation: If it breaks its schema.
         """
         schema = _schema_of(python_type)
-        contracts.require(pl.from_pandas(python_val).lazy(), schema, "a frame on a task edge")
+        require(pl.from_pandas(python_val).lazy(), schema, "a frame on a task edge")
         return super().to_literal(ctx, python_val, _bare(python_type), expected)
 
     def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: Any) -> Any:
@@ -162,7 +163,7 @@ class Checked(PanderaPandasTransformer):  # type: ignore[misc]
             frame = pl.from_pandas(self._sd_transformer.to_python_value(ctx, lv, pd.DataFrame)).lazy()
             # flytekit stores microseconds where pandas contracts say nanoseconds.
             frame = frame.with_columns(pl.selectors.datetime().dt.cast_time_unit("ns"))
-            contracts.require(frame, schema, f"the frame at {lv.scalar.structured_dataset.uri}")
+            require(frame, schema, f"the frame at {lv.scalar.structured_dataset.uri}")
         return super().to_python_value(ctx, lv, _bare(expected_python_type))
 
 

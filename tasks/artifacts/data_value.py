@@ -12,27 +12,13 @@ from tasks.artifacts.record import Interval, Record, Window
 class DataValueRules(Record):
     """How the value of features and of history is measured, and from where on it counts."""
 
-    no_value_log_loss: float = Field(
-        0.0003,
-        ge=0,
-        description="Of no value is what certainly costs at most this to lose; another seed of training moves more (measured: 0.001)",
-    )
-    least_gain_log_loss: float = Field(
-        0.0003, ge=0, description="A doubling of the history helps if it certainly gains more than this; less is within a seed's luck"
-    )
-    importance_rows: int = Field(
-        3_000, ge=100, description="Most evaluation rows, a like share of every day: 61 permutations, twice, take the network half a minute"
-    )
-    importance_repeats: int = Field(
-        2, ge=1, le=100, description="Permutations of each feature; more rows tell more than more permutations of the same rows"
-    )
-    history_shares: list[float] = Field(
-        [0.125, 0.25, 0.5, 1.0], min_length=2, description="Shares of the training days, rising, each twice the one before"
-    )
-    inner_share: float = Field(
-        0.25, gt=0, lt=1, description="Newest share of each history's own days, on which its boosting rounds are chosen"
-    )
-    seed: int = Field(2013, ge=0, description="Seed of the sample of rows and of the permutations")
+    no_value_log_loss: float = Field(ge=0, description="Of no value is what certainly costs at most this to lose")
+    least_gain_log_loss: float = Field(ge=0, description="A doubling of the history helps if it certainly gains more than this")
+    importance_rows: int = Field(ge=100, description="Most evaluation rows, a like share of every day")
+    importance_repeats: int = Field(ge=1, le=100, description="Permutations of each feature")
+    history_shares: list[float] = Field(min_length=2, description="Shares of the training days, rising, each twice the one before")
+    inner_share: float = Field(gt=0, lt=1, description="Newest share of each history's own days, on which its boosting rounds are chosen")
+    seed: int = Field(ge=0, description="Seed of the sample of rows and of the permutations")
 
 
 class FeatureImportance(Record):

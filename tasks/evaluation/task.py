@@ -110,11 +110,11 @@ def value_features(features: LazyFrame[Features], split: Split, network: FlyteDi
         network: Bundle of the candidate.
         candidate: The trained network.
     """
-    from tasks.artifacts.data_value import DataValueRules
     from tasks.contracts import describe
     from tasks.evaluation import importance
     from tasks.model.trained import load_network
     from tasks.reporting import data_value
+    from tasks.usecase import policy
 
     described = describe(Features)
     groups: dict[str, list[str]] = {}
@@ -122,7 +122,7 @@ def value_features(features: LazyFrame[Features], split: Split, network: FlyteDi
         groups.setdefault(described[name].metadata["group"], []).append(name)
     model = load_network(local_path(network), candidate.bundle_digest)
     rows = _evaluation_rows(features, split)
-    value = importance.measure(rows, model, groups, DataValueRules(), candidate.name, candidate.bundle_digest)
+    value = importance.measure(rows, model, groups, policy.DATA_VALUE, candidate.name, candidate.bundle_digest)
     publish("feature value", data_value.features(value))
     return value
 
@@ -134,11 +134,11 @@ def judge_history(scores: HistoryScores) -> LearningCurve:
     Args:
         scores: LightGBM after training on growing shares of the history.
     """
-    from tasks.artifacts.data_value import DataValueRules
     from tasks.evaluation import learning_curve
     from tasks.reporting import data_value
+    from tasks.usecase import policy
 
-    curve = learning_curve.judge(scores, DataValueRules())
+    curve = learning_curve.judge(scores, policy.DATA_VALUE)
     publish("learning curve", data_value.learning_curve(curve))
     return curve
 

@@ -14,12 +14,13 @@ from datetime import date, datetime
 import polars as pl
 
 from tasks.artifacts.data import DataSnapshot
-from tasks.contracts import MASK, REASONS, SourceFile, Table, sensitive, types
+from tasks.contracts import SourceFile, Table, sensitive, types
 from tasks.errors import ClockError, LakeError
 from tasks.ingestion.feed import Batch, Source, read_daily, read_whole
 from tasks.ingestion.snapshot import take
 from tasks.lake import content, ledger, tables
 from tasks.lake.ledger import UNDATED, Entry, Ledger
+from tasks.rows import MASK, REASONS
 
 log = logging.getLogger(__name__)
 

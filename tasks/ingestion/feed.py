@@ -9,10 +9,11 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from tasks.clock import start_of
-from tasks.contracts import REASONS, SourceFile, Table, parse, types
+from tasks.contracts import SourceFile, Table, types
 from tasks.lake.ledger import UNDATED
 from tasks.lake.snapshots import KnownBy
 from tasks.lake.tables import DAY
+from tasks.rows import REASONS, parse
 
 _FILE_DAY = "__file_day"
 _ANOTHER_DAY = "(row): must be of the day of its file"

@@ -88,8 +88,15 @@ def fit_bins(numbers: Tensor, count: int) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def predict(network: Network, numbers: Tensor, codes: Tensor, rows_at_once: int = 8192) -> Tensor:
-    """Return the probability of the positive class of every row, shape (n,), on the CPU in float32."""
+def predict(network: Network, numbers: Tensor, codes: Tensor, rows_at_once: int = 512) -> Tensor:
+    """Return the probability of the positive class of every row, shape (n,), on the CPU in float32.
+
+    Args:
+        network: On any device.
+        numbers: Numeric inputs, shape (n, width).
+        codes: Categorical inputs, shape (n, categories).
+        rows_at_once: Rows of one pass: few, so that a CPU's caches hold them; a GPU is faster with thousands.
+    """
     network.eval()
     model = Probability(network)
     device = next(network.parameters()).device

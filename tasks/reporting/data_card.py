@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from tasks.artifacts.data import DataSnapshot
-from tasks.contracts import Table, allowed, describe, sensitive, types
-from tasks.reporting import page, text
+from tasks.contracts import Table, describe, sensitive, types
+from tasks.reporting import blocks, page, text
+from tasks.reporting.blocks import Block, Bullets, Grid, Title
+from tasks.rows import allowed
 
 MASKED = "masked"
 """What the card shows in place of a restricted column's values."""
@@ -25,27 +26,6 @@ _MOST_VALUES = 20  # of a category: more is a list to look up, not to read
 _SPARSE = 0.05  # share of nulls above which a column is named among the limits
 _COLUMN_HEADERS = ("column", "meaning", "type", "unit", "role", "allowed", "nullable", "sensitivity", "retention")
 _STATISTIC_HEADERS = ("column", "null", "minimum", "mean", "maximum", "distinct", "values")
-
-
-@dataclass(frozen=True)
-class _Grid:
-    headers: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class _Bullets:
-    items: list[str]
-
-
-@dataclass(frozen=True)
-class _Name:
-    """The name of a table, above what is said of it."""
-
-    name: str
-
-
-_Block = str | _Grid | _Bullets | _Name
 
 
 def markdown(
@@ -66,29 +46,29 @@ def markdown(
     Returns:
         A document that ends with a line break.
     """
-    written = [f"# {_plain(title)}"]
-    for heading, blocks in _parts(owner, tables, snapshot, profile, limits):
+    written = [f"# {blocks.plain(title)}"]
+    for heading, said in _parts(owner, tables, snapshot, profile, limits):
         written.append(f"## {heading}")
-        written.extend(_to_markdown(block) for block in blocks)
+        written.extend(blocks.to_markdown(part) for part in said)
     return "\n\n".join(written) + "\n"
 
 
 def html(title: str, owner: str, tables: Sequence[Table], snapshot: DataSnapshot, profile: pl.DataFrame, limits: Sequence[str] = ()) -> str:
     """Return the data card as an HTML fragment that carries its style; see `markdown`."""
     parts = [page.lead("", title)]
-    for heading, blocks in _parts(owner, tables, snapshot, profile, limits):
+    for heading, said in _parts(owner, tables, snapshot, profile, limits):
         parts.append(page.heading(heading))
-        parts.extend(_to_html(block) for block in blocks)
+        parts.extend(blocks.to_html(part) for part in said)
     return page.fragment(*parts)
 
 
 def _parts(
     owner: str, tables: Sequence[Table], snapshot: DataSnapshot, profile: pl.DataFrame, limits: Sequence[str]
-) -> list[tuple[str, list[_Block]]]:
+) -> list[tuple[str, list[Block]]]:
     statistics = _statistics(profile)
-    columns: list[_Block] = []
+    columns: list[Block] = []
     for table in tables:
-        columns += [_Name(table.name), _columns(table), _measured(table, statistics)]
+        columns += [Title(table.name), _columns(table), _measured(table, statistics)]
     return [
         ("What it is and where it comes from", _origin(tables, snapshot)),
         ("Owner", [f"{owner} answers for these data and for this contract."]),
@@ -97,17 +77,17 @@ def _parts(
         ("Rules", _rules(tables)),
         ("Sensitivity and retention", _sensitivity(tables)),
         ("Quarantine", _quarantine(snapshot)),
-        ("Known limits", [_Bullets([*limits, *_limits(tables, statistics)])]),
+        ("Known limits", [Bullets([*limits, *_limits(tables, statistics)])]),
     ]
 
 
-def _origin(tables: Sequence[Table], snapshot: DataSnapshot) -> list[_Block]:
+def _origin(tables: Sequence[Table], snapshot: DataSnapshot) -> list[Block]:
     days = text.days_between(snapshot.first_day, snapshot.last_day)
     return [
         f"Read from {snapshot.source}, as known at {text.instant(snapshot.as_of)}: "
         f"{snapshot.first_day} to {snapshot.last_day}, {text.count(days, 'day')}, {text.count(snapshot.rows_read, 'row')} read. "
         f"Content {text.short(snapshot.content_hash)}.",
-        _Bullets([f"{table.name}: {_summary(table)}" for table in tables]),
+        Bullets([f"{table.name}: {_summary(table)}" for table in tables]),
     ]
 
 
@@ -115,7 +95,7 @@ def _summary(table: Table) -> str:
     return " ".join((table.schema.__doc__ or "").split())
 
 
-def _tables(tables: Sequence[Table], snapshot: DataSnapshot, statistics: pl.DataFrame) -> _Grid:
+def _tables(tables: Sequence[Table], snapshot: DataSnapshot, statistics: pl.DataFrame) -> Grid:
     held = {version.name: version for version in snapshot.tables}
     days = dict(statistics.group_by("table").agg(pl.col("days").max()).rows())
     rows = [
@@ -129,10 +109,10 @@ def _tables(tables: Sequence[Table], snapshot: DataSnapshot, statistics: pl.Data
         )
         for table in tables
     ]
-    return _Grid(("table", "rows", "days", "columns", "key", "comes"), rows)
+    return Grid(("table", "rows", "days", "columns", "key", "comes"), rows)
 
 
-def _columns(table: Table) -> _Grid:
+def _columns(table: Table) -> Grid:
     dtypes, permitted = types(table.schema), allowed(table.schema)
     rows = []
     for name, column in describe(table.schema).items():
@@ -150,7 +130,7 @@ def _columns(table: Table) -> _Grid:
                 _retention(said),
             )
         )
-    return _Grid(_COLUMN_HEADERS, rows)
+    return Grid(_COLUMN_HEADERS, rows)
 
 
 def _type(dtype: pl.DataType) -> str:
@@ -195,7 +175,7 @@ def _statistics(profile: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _measured(table: Table, statistics: pl.DataFrame) -> _Grid | str:
+def _measured(table: Table, statistics: pl.DataFrame) -> Grid | str:
     found = {row["column"]: row for row in statistics.filter(pl.col("table") == table.name).iter_rows(named=True)}
     masked, dtypes = set(sensitive(table.schema)), types(table.schema)
     rows: list[tuple[str, ...]] = []
@@ -213,7 +193,7 @@ def _measured(table: Table, statistics: pl.DataFrame) -> _Grid | str:
         shown = ", ".join(row["values"][:_MOST_VALUES]) + (", ..." if len(row["values"]) > _MOST_VALUES else "") if listed else page.NOTHING
         numbers = (_number(row[statistic], dtypes[name]) for statistic in ("minimum", "mean", "maximum"))
         rows.append((name, null, *numbers, distinct, shown))
-    return _Grid(_STATISTIC_HEADERS, rows) if rows else "No statistics of this table."
+    return Grid(_STATISTIC_HEADERS, rows) if rows else "No statistics of this table."
 
 
 def _number(value: float | None, dtype: pl.DataType) -> str:
@@ -224,16 +204,16 @@ def _number(value: float | None, dtype: pl.DataType) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
-def _rules(tables: Sequence[Table]) -> list[_Block]:
+def _rules(tables: Sequence[Table]) -> list[Block]:
     rows = [(table.name, rule.name, rule.meaning) for table in tables for rule in table.rules]
     keys = [(table.name, f"{' + '.join(table.key)} must not repeat", "the key; the first row stays") for table in tables]
     return [
         "A row that breaks a rule, or a column's type, range or nullability, is set aside.",
-        _Grid(("table", "rule", "meaning"), rows + keys),
+        Grid(("table", "rule", "meaning"), rows + keys),
     ]
 
 
-def _sensitivity(tables: Sequence[Table]) -> list[_Block]:
+def _sensitivity(tables: Sequence[Table]) -> list[Block]:
     rows = [
         (table.name, name, str(column.metadata["sensitivity"]), _retention(column.metadata), column.description or page.NOTHING)
         for table in tables
@@ -244,18 +224,18 @@ def _sensitivity(tables: Sequence[Table]) -> list[_Block]:
         return ["No column is restricted; all are kept with their table."]
     return [
         "Restricted columns are masked in reports and are never features. All others are public and kept with their table.",
-        _Grid(("table", "column", "sensitivity", "retention", "meaning"), rows),
+        Grid(("table", "column", "sensitivity", "retention", "meaning"), rows),
     ]
 
 
-def _quarantine(snapshot: DataSnapshot) -> list[_Block]:
+def _quarantine(snapshot: DataSnapshot) -> list[Block]:
     rows = [(count.table, reason, text.count(n)) for count in snapshot.quarantined for reason, n in count.reasons.items()]
     total = sum(count.rows for count in snapshot.quarantined)
     if not total:
         return ["No row was set aside."]
     return [
         f"{text.count(total, 'row')} set aside, of {text.count(snapshot.rows_read)} read; a row may have several reasons.",
-        _Grid(("table", "reason", "rows"), rows),
+        Grid(("table", "reason", "rows"), rows),
     ]
 
 
@@ -276,36 +256,3 @@ def _limits(tables: Sequence[Table], statistics: pl.DataFrame) -> list[str]:
         if not table.is_daily:
             found.append(f"{table.name}: comes whole, without days, so that it does not say since when a row holds.")
     return [*found, "Rules judge one row: a wrong value within its range and in accord with its row is not found by them."]
-
-
-# --- the two forms ----------------------------------------------------------------------------------------------------
-
-
-def _plain(words: str) -> str:
-    """Return a text that neither ends a cell nor opens a tag in Markdown."""
-    return " ".join(words.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
-
-
-def _to_markdown(block: _Block) -> str:
-    match block:
-        case _Name(name):
-            return f"### {_plain(name)}"
-        case _Bullets(items):
-            return "\n".join(f"- {_plain(item)}" for item in items)
-        case _Grid(headers, rows):
-            lines = [headers, ("---",) * len(headers), *(tuple(map(_plain, row)) for row in rows)]
-            return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        case words:
-            return _plain(words)
-
-
-def _to_html(block: _Block) -> str:
-    match block:
-        case _Name(name):
-            return f"<h3>{page.escape(name)}</h3>"
-        case _Bullets(items):
-            return page.bullets(items)
-        case _Grid(headers, rows):
-            return page.table(headers, rows)
-        case words:
-            return page.paragraph(words)

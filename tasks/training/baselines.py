@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from tasks.artifacts.settings import BaselineConfig
 from tasks.model.loss import log_loss
@@ -24,6 +25,12 @@ class Encoded:
     numbers: Floats
     codes: Codes
     labels: Floats
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame, encoding: Preprocessing) -> Encoded:
+        """Encode rows that have the columns of the encoding and a `label` of 0 or 1."""
+        numbers, codes = encoding.encode(rows)
+        return cls(numbers, codes, rows.get_column("label").to_numpy().astype(np.float32))
 
 
 def fit_logistic(rows: Encoded, preprocessing: Preprocessing, config: BaselineConfig) -> LogisticModel:

@@ -53,17 +53,12 @@ class _Fit:
     test: Encoded
 
 
-def _encode(encoding: Preprocessing, rows: pl.DataFrame) -> Encoded:
-    numbers, codes = encoding.encode(rows)
-    return Encoded(numbers, codes, rows.get_column("label").to_numpy().astype(np.float32))
-
-
 def _prepare(task: Task, window: Window) -> _Fit:
     needed = [*task.numeric, *task.categorical, "label"]
     train = labelled_before(task.features, window.first_day, task.zone).select(needed).collect()
     encoding = preprocessing.fit(train, task.numeric, task.categorical)
     test = labelled_in(task.features, window.first_day, window.last_day).select(needed).collect()
-    return _Fit(window, encoding, _encode(encoding, train), _encode(encoding, test))
+    return _Fit(window, encoding, Encoded.of(train, encoding), Encoded.of(test, encoding))
 
 
 def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[TrainedModel]:

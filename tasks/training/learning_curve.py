@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 
-import numpy as np
 import polars as pl
 
 from tasks.artifacts.data_value import DataValueRules, HistoryScore, HistoryScores
@@ -17,7 +16,6 @@ from tasks.artifacts.settings import BaselineConfig
 from tasks.clock import labelled_before, labelled_in
 from tasks.model import preprocessing
 from tasks.model.loss import row_log_loss
-from tasks.model.preprocessing import Preprocessing
 from tasks.model.trained import LightgbmModel
 from tasks.training import baselines
 from tasks.training.baselines import Encoded
@@ -80,10 +78,5 @@ def _known(task: Task, before: date, first: date) -> pl.LazyFrame:
 
 def _fit(rows: pl.DataFrame, before: pl.DataFrame, newest: pl.DataFrame, task: Task, config: BaselineConfig) -> LightgbmModel:
     inner, final = (preprocessing.fit(frame, task.numeric, task.categorical) for frame in (before, rows))
-    fold = (_encoded(inner, before), _encoded(inner, newest))
-    return baselines.fit_lightgbm(_encoded(final, rows), final, config, [fold])[0]
-
-
-def _encoded(encoding: Preprocessing, rows: pl.DataFrame) -> Encoded:
-    numbers, codes = encoding.encode(rows)
-    return Encoded(numbers, codes, rows.get_column("label").to_numpy().astype(np.float32))
+    fold = (Encoded.of(before, inner), Encoded.of(newest, inner))
+    return baselines.fit_lightgbm(Encoded.of(rows, final), final, config, [fold])[0]

@@ -95,10 +95,9 @@ def score_histories(features: LazyFrame[Features], split: Split, config: Trainin
         split: Training days, folds, evaluation days.
         config: Settings of the baselines.
     """
-    from tasks.artifacts.data_value import DataValueRules
     from tasks.training import learning_curve
 
-    return learning_curve.score_histories(_task(features, split), config.baselines, DataValueRules())
+    return learning_curve.score_histories(_task(features, split), config.baselines, policy.DATA_VALUE)
 
 
 def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import

@@ -1,18 +1,18 @@
 """Every feature, defined once, as of the prediction instant: two hours before scheduled departure.
 
 A feature may see what was known at that instant and nothing else; `tasks/clock.py` enforces it. `build` makes the
-features of all flights of a window (training, batch scoring), `Online` those of single flights (serving); both ask the
-same indexes of the past, from `_past`, and finish the answers with the same expressions. The weather comes
-without temperature, dew point and pressure: they only tell the season, and models were better without them.
-The aircraft is not used: its number is missing only on cancelled flights and it may be swapped until departure.
+features of all flights of a window (training, batch scoring); `online.py` makes those of single flights (serving), from the
+same `schedule_features` and `past`. The weather comes without temperature, dew point and pressure: they only tell the
+season, and models were better without them. The aircraft is not used: its number is missing only on cancelled flights and
+it may be swapped until departure.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pandera.polars as pa
@@ -20,7 +20,6 @@ import polars as pl
 
 from tasks import clock
 from tasks.contracts import Instant, columns, types
-from tasks.errors import ClockError, ContractViolation
 from tasks.usecase.source import with_instants
 
 LEAD = timedelta(hours=2)
@@ -189,16 +188,6 @@ departure by which its row is cut; an hour is added for the day on which clocks 
 so a flight of a later day is not known to a flight of this one.
 """
 
-SCHEDULED = {
-    **dict.fromkeys(("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "distance", "hour", "minute"), pl.Int64()),
-    **dict.fromkeys(("carrier", "origin", "dest"), pl.String()),
-    "time_hour": pl.Datetime("us", "UTC"),
-}
-"""Columns of a flight's row that are known in advance, with their types."""
-
-ANSWERED = tuple(name for name in types(Features) if name not in ("label_known_at", "label"))
-"""The columns of `Features` that can be known at the prediction instant."""
-
 _NUMERIC = frozenset(columns(Features, "numeric"))
 _DAY = pl.date("year", "month", "day")
 _HOUR = pl.col("hour").cast(pl.String).str.zfill(2).alias("hour")
@@ -216,73 +205,25 @@ def build(tables: Mapping[str, pl.LazyFrame], days: tuple[date, date] | None = N
         One row a flight, with the columns and types of `Features`, sorted by prediction instant and flight.
     """
     flights = with_instants(tables["flights"], tables["airports"]).collect().lazy()
-    queries = _schedule_features(flights if days is None else flights.filter(_DAY.is_between(*days))).collect()
+    queries = schedule_features(flights if days is None else flights.filter(_DAY.is_between(*days))).collect()
     parts = [
         # One index at a time is held.
         index.of(queries, "predicted_at").with_columns(queries.get_column("predicted_at")).select(made)
-        for index, made in _past(flights, tables["weather"])
+        for index, made in past(flights, tables["weather"])
     ]
     return pl.concat([queries, *parts], how="horizontal").lazy().select(*types(Features)).sort("predicted_at", "flight_id")
 
 
-class Online:
-    """The features of single flights, from an index of what is known: the same values as `build` gives, to the bit."""
+def schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
+    """Return what the schedule tells of each flight, with its prediction instant and its label.
 
-    def __init__(self, tables: Mapping[str, pl.LazyFrame]) -> None:
-        """Index the past.
+    Args:
+        flights: Flights with their instants, see `source.with_instants`.
 
-        Args:
-            tables: `flights`, `weather`, `airports`, from LOOKBACK before the days that will be asked about.
-        """
-        self._airports = tables["airports"].collect().lazy()
-        flights = with_instants(tables["flights"], self._airports).collect().lazy()
-        parts = list(_past(flights, tables["weather"]))
-        self._indexes = [index for index, _ in parts]
-        self._made = [expr for _, made in parts for expr in made]
-        self._schema = {name: dtype for index in self._indexes for name, dtype in index.schema.items()}
+    Returns:
+        A row a flight, with the columns of `Features` that are not of its past.
+    """
 
-    def features(self, flight: Mapping[str, Any], at: datetime | None = None) -> dict[str, Any]:
-        """Return the features of one scheduled flight; see `features_of`, which is much faster for several."""
-        return self.features_of([flight], at)[0]
-
-    def features_of(self, flights: Sequence[Mapping[str, Any]], at: datetime | None = None) -> list[dict[str, Any]]:
-        """Return the features of scheduled flights, each from what was known at its instant.
-
-        Args:
-            flights: Rows with what is known in advance (`SCHEDULED`). Anything else in a row is not read.
-            at: The instant (with a time zone) to ask at, for all flights; by default each flight's prediction instant.
-
-        Returns:
-            For each flight the columns of `Features` but the label's, `predicted_at` being the instant asked at.
-
-        Raises:
-            ContractViolation: If a row lacks a column.
-            ClockError: If `at` is later than a flight's prediction instant: that is none the model has learned from,
-                and the flight itself may have left.
-        """
-        missing = sorted({name for name in SCHEDULED for flight in flights if name not in flight})
-        if missing:
-            raise ContractViolation(
-                f"a scheduled flight must have {', '.join(SCHEDULED)}", f"none named {', '.join(missing)}", "complete the row"
-            )
-        raw = pl.DataFrame([[flight[name] for name in SCHEDULED] for flight in flights], schema=SCHEDULED, orient="row")
-        not_yet = raw.lazy().with_columns(dep_delay=pl.lit(None, pl.Int64), arr_delay=pl.lit(None, pl.Int64))
-        queries = _schedule_features(with_instants(not_yet, self._airports)).collect()
-        if at is not None:
-            first = queries.get_column("predicted_at").min()
-            if isinstance(first, datetime) and at > first:
-                raise ClockError(f"at must be no later than the prediction instant {first:%F %T}Z", f"{at}", "leave `at` out")
-            queries = queries.with_columns(predicted_at=pl.lit(at).cast(queries.schema["predicted_at"]))
-        answers = [self._look_up(query) for query in queries.iter_rows(named=True)]
-        past = pl.DataFrame(answers, schema=self._schema, orient="row")
-        return queries.hstack(past).with_columns(self._made).select(ANSWERED).rows(named=True)
-
-    def _look_up(self, query: Mapping[str, Any]) -> list[Any]:
-        asked = query["predicted_at"]
-        return [value for index in self._indexes for value in index.at(tuple(query[name] for name in index.by), asked)]
-
-
-def _schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
     def minute_of_day(column: str) -> pl.Expr:
         return pl.col(column) // 100 * 60 + pl.col(column) % 100
 
@@ -307,8 +248,13 @@ def _schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _past(flights: pl.LazyFrame, weather: pl.LazyFrame) -> Iterator[tuple[clock.Index, list[pl.Expr]]]:
-    """Give each index of the past with the features made of its answers (and of the column `predicted_at`)."""
+def past(flights: pl.LazyFrame, weather: pl.LazyFrame) -> Iterator[tuple[clock.Index, list[pl.Expr]]]:
+    """Give each index of the past with the features made of its answers (and of the column `predicted_at`).
+
+    Args:
+        flights: Flights with their instants, see `source.with_instants`.
+        weather: Readings of the weather.
+    """
     events = _events(flights)
     for history in _HISTORIES:
         yield _state_features(events[history.event], history)

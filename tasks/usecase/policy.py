@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.artifacts.data_value import DataValueRules
 from tasks.artifacts.settings import BaselineConfig, BatchRules, Costs, MonitoringRules, NetworkConfig, PromotionRules, TrainingConfig
 
 USE_CASE = "nyc-late-flights"
@@ -42,6 +43,7 @@ BATCH = BatchRules(
     level_days=7,  # a cold week, as that of 23 October, leaves the range by little; a sensor in another unit stays far
     held_level_stop=0.25,  # of the width of the range [0.14]; degrees Celsius for Fahrenheit 0.3 and more
     new_values_stop=5,  # codes in another system; two routes open at once with the season
+    few_values=20,  # airports of origin (3) and carriers (16); destinations (105) come and go with the season
     label_correlation=0.6,  # only the departure's delay goes with the arrival's so closely, at 0.7 to 0.95
     label_share_warn=0.75,  # [0.85]
     label_share_stop=0.5,  # half of the labels stand in another row
@@ -52,6 +54,8 @@ BATCH = BatchRules(
     newest_share_warn=0.75,  # one station of three is silent
     quarantined_share_warn=0.001,
     quarantined_share_stop=0.05,  # one row in twenty wrong is a broken feed, not bad luck
+    quarantined_day_share_warn=0.05,  # of one day: a year hides a day
+    quarantined_day_share_stop=0.6,  # what is left is no sample of the day; a day delivered twice keeps a whole copy
 )
 
 PROMOTION = PromotionRules(
@@ -72,6 +76,16 @@ MONITORING = MonitoringRules(
     decay_margin=0.03,  # log-loss above the champion's own evaluation, by its lower bound
     oldest_days=56,  # retraining every 8 weeks gained most of what weekly retraining gains
     cool_down_days=7,  # no second challenger within a week
+)
+
+DATA_VALUE = DataValueRules(
+    no_value_log_loss=0.0003,  # another seed of training moves 0.001
+    least_gain_log_loss=0.0003,  # less is within a seed's luck
+    importance_rows=3_000,  # 61 permutations, twice, take the network half a minute
+    importance_repeats=2,  # more rows tell more than more permutations of the same rows
+    history_shares=[0.125, 0.25, 0.5, 1.0],  # three gains, of which a power law fits two and more
+    inner_share=0.25,  # three quarters are left to train on while the rounds are chosen
+    seed=2013,  # any: it draws the sample of rows and the permutations
 )
 
 GOLDEN_ROWS = 1_000

@@ -7,10 +7,11 @@ daily batch a row belongs and `known_by` what of a row was known at an instant: 
 
 from __future__ import annotations
 
+import codecs
 import importlib.util
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ FILES = {
 """Table to the names that its file may have."""
 
 _ABSENT_ZONES = {"SJU": "America/Puerto_Rico", "BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico", "STT": "America/St_Thomas"}
+_GZIP, _UTF_16 = b"\x1f\x8b", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MEND = (
     "give --source a folder with flights.csv (or .csv.zip), weather.csv, planes.csv and airports.csv; "
     "of the first two it may have a file a day, such as flights/2013-01-01.csv"
@@ -123,8 +125,7 @@ def read(source: str, table: Table, file: SourceFile | None = None) -> pl.DataFr
         raise SourceError(f"{where} must be there", "no such file", _MEND) from error
     if file.name.endswith(".zip"):
         data = _unzipped(data, where)
-    if not data.endswith(b"\n"):
-        raise SourceError(f"{where} must end with a full line", "a file cut off within a line", "copy the file again")
+    _require_text(data, where)
     try:
         raw = pl.read_csv(data, infer_schema=False, null_values=["NA", ""])
     except (pl.exceptions.ComputeError, pl.exceptions.NoDataError, pl.exceptions.DuplicateError) as error:
@@ -133,6 +134,21 @@ def read(source: str, table: Table, file: SourceFile | None = None) -> pl.DataFr
     if missing:
         raise SourceError(f"{where} must have a column {', '.join(missing)}", f"the columns {', '.join(raw.columns)}", _MEND)
     return raw
+
+
+def _require_text(data: bytes, where: str) -> None:
+    """Raise by the first bytes and the last one; what is between them is read by polars."""
+    if not data:
+        found, mend = "an empty file", "copy the file again, or ask who writes it: a day without rows has a line of names still"
+    elif data.startswith(_GZIP):
+        found, mend = "gzip bytes", "unpack the file with `gunzip`"
+    elif data.startswith(_UTF_16):
+        found, mend = "a UTF-16 byte order mark", "write the file in UTF-8, such as with `iconv -f UTF-16 -t UTF-8`"
+    elif not data.endswith(b"\n"):
+        found, mend = "a file cut off within a line", "copy the file again"
+    else:
+        return
+    raise SourceError(f"{where} must be text in UTF-8 and must end with a full line", found, mend)
 
 
 def _unzipped(data: bytes, where: str) -> bytes:
@@ -170,21 +186,36 @@ def with_instants(flights: pl.LazyFrame, airports: pl.LazyFrame) -> pl.LazyFrame
     Local 2400 is midnight. Actual times come from schedule plus delay, which holds through midnight and for delays
     beyond a day.
     """
+    return with_instants_in_zones(with_zones(flights, airports), ZONES)
+
+
+def with_zones(flights: pl.LazyFrame, airports: pl.LazyFrame) -> pl.LazyFrame:
+    """Append `tzone`, the time zone of the destination (`dest`); New York's where none is known."""
     zones = airports.select(pl.col("faa").alias("dest"), "tzone").unique("dest")
-    minutes = pl.col("sched_arr_time") // 100 * 60 + pl.col("sched_arr_time") % 100
-    frame = flights.join(zones, on="dest", how="left", maintain_order="left").with_columns(
-        scheduled_departure=scheduled_departure(),
-        departed_at=departed_at(),
-        tzone=pl.coalesce(pl.col("tzone"), pl.col("dest").replace_strict(_ABSENT_ZONES, default=LOCAL_ZONE)),
+    return flights.join(zones, on="dest", how="left", maintain_order="left").with_columns(
+        tzone=pl.coalesce(pl.col("tzone"), pl.col("dest").replace_strict(_ABSENT_ZONES, default=LOCAL_ZONE))
     )
-    departure_there = _in_zone(pl.col("scheduled_departure"))
+
+
+def with_instants_in_zones(flights: pl.LazyFrame, zones: Collection[str]) -> pl.LazyFrame:
+    """Append the instants as `with_instants` does, by `tzone`, which is taken away.
+
+    Args:
+        flights: Flights with `tzone`.
+        zones: Those of `ZONES` that `tzone` may hold; any other value is taken for New York's.
+    """
+    minutes = pl.col("sched_arr_time") // 100 * 60 + pl.col("sched_arr_time") % 100
+    frame = flights.with_columns(scheduled_departure=scheduled_departure(), departed_at=departed_at()).with_columns(
+        departure_there=_in_zone(pl.col("scheduled_departure"), zones)
+    )
+    departure_there = pl.col("departure_there")
     arrival = departure_there.dt.truncate("1d") + pl.duration(minutes=minutes)
     arrival = pl.when(arrival <= departure_there).then(arrival + pl.duration(days=1)).otherwise(arrival)
     offset = departure_there - pl.col("scheduled_departure").dt.replace_time_zone(None)
     return (
         frame.with_columns(scheduled_arrival=(arrival - offset).dt.replace_time_zone("UTC"))
         .with_columns(landed_at=pl.col("scheduled_arrival") + pl.duration(minutes=pl.col("arr_delay")))
-        .drop("tzone")
+        .drop("tzone", "departure_there")
     )
 
 
@@ -201,13 +232,13 @@ ZONES = (
 )
 
 
-def _in_zone(instant: pl.Expr) -> pl.Expr:
-    """Return the local wall clock, without zone, of an instant in the row's `tzone`."""
-    local: Any = None
-    for zone in ZONES:
+def _in_zone(instant: pl.Expr, zones: Collection[str]) -> pl.Expr:
+    """Return the local wall clock, without zone, of an instant in the row's `tzone`, or in New York if that is not of `zones`."""
+    local = instant.dt.convert_time_zone(LOCAL_ZONE).dt.replace_time_zone(None)
+    for zone in sorted({*zones} - {LOCAL_ZONE}):
         there = instant.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-        local = (pl if local is None else local).when(pl.col("tzone") == zone).then(there)
-    return local.otherwise(instant.dt.convert_time_zone(LOCAL_ZONE).dt.replace_time_zone(None))
+        local = pl.when(pl.col("tzone") == zone).then(there).otherwise(local)
+    return local
 
 
 def known_by(tables: Mapping[str, pl.LazyFrame], as_of: datetime) -> dict[str, pl.LazyFrame]:

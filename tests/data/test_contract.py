@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from tasks.contracts import REASONS, types, violations
+from tasks.contracts import types
+from tasks.rows import REASONS, violations
 from tasks.usecase import contract, routes, source
 from tasks.usecase.contract import TABLES
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from tasks.contracts import columns, violations
+from tasks.contracts import columns
 from tasks.features.distribution import Summary, compare
+from tasks.rows import violations
 from tasks.usecase import features
 from tasks.usecase.features import Features
 from tests.data import golden

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from tasks.artifacts.data import DataSnapshot, Severity
-from tasks.contracts import violations
 from tasks.errors import ClockError
 from tasks.ingestion.days import ingest
 from tasks.ingestion.feed import Source
 from tasks.lake import tables
 from tasks.lake.snapshots import read_snapshot
+from tasks.rows import violations
 from tasks.usecase import features, source
 from tasks.usecase.contract import TABLES
 from tasks.usecase.features import Features

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.contracts import REASONS
+from tasks.rows import REASONS
 from tasks.usecase import features, source
+from tasks.usecase.online import ANSWERED, Online
 
 pytestmark = pytest.mark.data
 
@@ -20,7 +21,7 @@ INSTANTS = [
     datetime(2013, 11, 3, 6, tzinfo=UTC),  # the hour that comes twice
 ]
 BEFORE, AFTER = timedelta(days=35), timedelta(days=3)
-KNOWN_IN_ADVANCE = list(features.ANSWERED)
+KNOWN_IN_ADVANCE = list(ANSWERED)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_no_answer_online_sees_what_became_known_later(tables: dict[str, pl.Lazy
     due = pl.col("time_hour").is_between(instant + features.LEAD, instant + timedelta(hours=20))
     asked = near["flights"].filter(due).collect().rows(named=True)
     assert len(asked) > 300
-    whole, then = features.Online(near), features.Online(source.known_by(near, instant))
+    whole, then = Online(near), Online(source.known_by(near, instant))
     assert whole.features_of(asked, at=instant) == then.features_of(asked, at=instant)
     later = instant + features.LEAD / 2
     hour = [flight for flight in asked if flight["time_hour"] >= later + features.LEAD]

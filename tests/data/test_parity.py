@@ -11,6 +11,7 @@ from tasks.contracts import types
 from tasks.usecase import features, source
 from tasks.usecase.contract import FLIGHTS
 from tasks.usecase.features import Features
+from tasks.usecase.online import ANSWERED, SCHEDULED, Online
 from tests.data import golden
 
 pytestmark = pytest.mark.data
@@ -69,14 +70,14 @@ def test_online_gives_the_same_bits_as_the_build(tables: dict[str, pl.LazyFrame]
     nulls with nulls.
     """
     near = golden.cut(tables, golden.MONTH)
-    online = features.Online(near)
+    online = Online(near)
     asked = near["flights"].filter(source.day_of(FLIGHTS).is_between(*golden.MONTH)).collect()
     assert asked.height > 28_000
-    schema = {name: types(Features)[name] for name in features.ANSWERED}
+    schema = {name: types(Features)[name] for name in ANSWERED}
     found = pl.concat(pl.DataFrame(online.features_of(part.rows(named=True)), schema=schema) for part in asked.iter_slices(2_000)).sort(
         "predicted_at", "flight_id"
     )
-    expected = within(whole, golden.MONTH).select(features.ANSWERED)
+    expected = within(whole, golden.MONTH).select(ANSWERED)
     assert [name for name in schema if not found[name].equals(expected[name], null_equal=True)] == []
     for name in (name for name, dtype in schema.items() if dtype == pl.Float32):
         assert found[name].reinterpret(signed=False).equals(expected[name].reinterpret(signed=False)), name  # the sign of zero too
@@ -85,7 +86,7 @@ def test_online_gives_the_same_bits_as_the_build(tables: dict[str, pl.LazyFrame]
 def test_one_flight_alone_is_as_among_others(tables: dict[str, pl.LazyFrame]) -> None:
     day = date(2013, 3, 10)
     near = golden.cut(tables, (day, day))
-    online = features.Online(near)
+    online = Online(near)
     asked = near["flights"].filter(source.day_of(FLIGHTS) == day).collect()[::20].rows(named=True)
-    known = [{name: flight[name] for name in features.SCHEDULED} for flight in asked]
+    known = [{name: flight[name] for name in SCHEDULED} for flight in asked]
     assert [online.features(flight) for flight in known] == online.features_of(asked)

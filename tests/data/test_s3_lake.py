@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,29 +29,9 @@ EARLY, LATE = datetime(2013, 1, 20, tzinfo=UTC), datetime(2013, 1, 25, 12, tzinf
 
 
 @pytest.fixture(scope="module")
-def lake() -> Iterator[str]:
-    import boto3
-    import s3fs
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patch.setenv("AWS_REGION", "us-east-1")
-    patch.setenv("AWS_ALLOW_HTTP", "true")
-    s3fs.S3FileSystem.clear_instance_cache()  # one of another test knows another server
-    try:
-        boto3.client("s3").create_bucket(Bucket="evergreen")
-        yield "s3://evergreen/lake"
-    finally:
-        s3fs.S3FileSystem.clear_instance_cache()
-        server.stop()
-        patch.undo()
+def lake(s3: Any) -> str:
+    s3.create_bucket(Bucket="evergreen")
+    return "s3://evergreen/lake"
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,27 +20,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def bucket(small_source: str) -> Iterator[str]:
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="flights")
-        for path in Path(small_source).iterdir():
-            client.upload_file(str(path), "flights", f"raw/{path.name}")
-        yield "s3://flights/raw"
-    finally:
-        server.stop()
-        patch.undo()
+def bucket(s3: Any, small_source: str) -> str:
+    s3.create_bucket(Bucket="flights")
+    for path in Path(small_source).iterdir():
+        s3.upload_file(str(path), "flights", f"raw/{path.name}")
+    return "s3://flights/raw"
 
 
 def test_reads_what_the_folder_holds(bucket: str, small_source: str) -> None:

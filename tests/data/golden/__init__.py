@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.contracts import REASONS, parse
+from tasks.rows import REASONS, parse
 from tasks.usecase import features, source
 from tasks.usecase.contract import FLIGHTS, TABLES, WEATHER
 

@@ -12,11 +12,12 @@ from tasks.artifacts.data_value import DataValueRules, FeatureValue
 from tasks.evaluation import importance
 from tasks.model.loss import log_loss
 from tasks.model.trained import Probabilities
+from tasks.usecase import policy
 
 pytestmark = pytest.mark.unit
 
 ROWS, DAYS = 1200, 12
-RULES = DataValueRules(importance_rows=ROWS, importance_repeats=2, no_value_log_loss=0.0005)
+RULES = policy.DATA_VALUE.model_copy(update={"importance_rows": ROWS, "importance_repeats": 2, "no_value_log_loss": 0.0005})
 GROUPS = {"used": ["signal", "kind"], "twins": ["left", "right"], "unused": ["ignored", "still", "gaps"]}
 
 

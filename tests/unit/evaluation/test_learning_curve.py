@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.data_value import DataValueRules, HistoryScore, HistoryScores, LearningCurve
+from tasks.artifacts.data_value import HistoryScore, HistoryScores, LearningCurve
 from tasks.artifacts.record import Window
 from tasks.evaluation import learning_curve
+from tasks.usecase import policy
 
 pytestmark = pytest.mark.unit
 
 FIRST, DAYS = date(2013, 9, 2), 20
 SHARES = (0.125, 0.25, 0.5, 1.0)
-RULES = DataValueRules(least_gain_log_loss=0.001)
+RULES = policy.DATA_VALUE.model_copy(update={"least_gain_log_loss": 0.001})
 
 
 def scores(losses: Any, spread: float = 0.0, shares: tuple[float, ...] = SHARES) -> HistoryScores:

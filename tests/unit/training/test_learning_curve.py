@@ -8,19 +8,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.artifacts.data_value import DataValueRules, HistoryScores
+from tasks.artifacts.data_value import HistoryScores
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import BaselineConfig
 from tasks.artifacts.training import Split
 from tasks.model.loss import log_loss
 from tasks.training import learning_curve
 from tasks.training.candidates import Task
+from tasks.usecase import policy
 
 pytestmark = pytest.mark.unit
 
 FIRST, TRAINING_DAYS, TEST_DAYS, ROWS_BY_DAY = date(2013, 1, 1), 32, 8, 120
 CONFIG = BaselineConfig(lightgbm_rounds=60, lightgbm_leaves=4, lightgbm_learning_rate=0.2, threads=1)
-RULES = DataValueRules(history_shares=[0.25, 0.5, 1.0])
+RULES = policy.DATA_VALUE.model_copy(update={"history_shares": [0.25, 0.5, 1.0]})
 NUMERIC, CATEGORICAL = ["a", "b", "c", "d"], ["kind"]
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contracts import REASONS, Table, describe, parse, sensitive, types
+from tasks.contracts import Table, describe, sensitive, types
+from tasks.rows import REASONS, parse
 from tasks.usecase import features, routes
 from tasks.usecase.contract import AIRPORTS, FLIGHTS, ORIGINS, PERSONAL_RETENTION_DAYS, PLANES, TABLES, WEATHER
 from tasks.usecase.features import Features

@@ -8,61 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.contracts import describe, types, violations
-from tasks.errors import ClockError, ContractViolation
+from tasks.contracts import describe, types
 from tasks.usecase import features, source
-from tasks.usecase.contract import FLIGHTS, WEATHER
+from tasks.usecase.contract import FLIGHTS
 from tasks.usecase.features import Features
 from tasks.usecase.segments import SEGMENTS
+from tests.unit.usecase.toy import ASKED, build, flight, reading, tables_of
 
 pytestmark = pytest.mark.unit
-
-PLACES = pl.LazyFrame({"faa": ["BOS"], "tzone": ["America/New_York"]})
-
-
-def flight(number: int, local: int, dep_delay: int | None = 0, arr_delay: int | None = 0, **more: Any) -> dict[str, Any]:
-    """Return a flight to Boston at an HHMM of 10 July 2013, an hour long."""
-    hour, minute = local // 100, local % 100
-    base = dict.fromkeys(types(FLIGHTS.schema)) | {
-        "year": 2013,
-        "month": 7,
-        "day": 10,
-        "sched_dep_time": local,
-        "dep_time": None if dep_delay is None else local,
-        "dep_delay": dep_delay,
-        "sched_arr_time": local + 100,
-        "arr_delay": arr_delay,
-        "carrier": "UA",
-        "flight": number,
-        "origin": "LGA",
-        "dest": "BOS",
-        "distance": 184,
-        "hour": hour,
-        "minute": minute,
-        "time_hour": datetime(2013, 7, 10, 4, tzinfo=UTC) + timedelta(hours=hour),
-    }
-    return base | more
-
-
-def reading(hour: int, **more: Any) -> dict[str, Any]:
-    return dict.fromkeys(types(WEATHER.schema)) | {"origin": "LGA", "time_hour": datetime(2013, 7, 10, hour, tzinfo=UTC)} | more
-
-
-def tables_of(flights: list[dict[str, Any]], readings: list[dict[str, Any]] | None = None) -> dict[str, pl.LazyFrame]:
-    return {
-        "flights": pl.LazyFrame(flights, schema=types(FLIGHTS.schema)),
-        "weather": pl.LazyFrame(readings or [], schema=types(WEATHER.schema)),
-        "airports": PLACES,
-    }
-
-
-def build(flights: list[dict[str, Any]], readings: list[dict[str, Any]] | None = None) -> dict[int, dict[str, Any]]:
-    frame = features.build(tables_of(flights, readings)).collect()
-    assert violations(frame.lazy(), Features) == []
-    return {int(row["flight_id"].split("-")[4]): row for row in frame.iter_rows(named=True)}
-
-
-ASKED = flight(9, 1200)  # predicted at 10:00 local, 14Z
 
 
 def test_schedule_and_label() -> None:
@@ -206,58 +159,6 @@ def test_the_lookback_holds_for_the_longest_delay_of_the_contract() -> None:
     limits = [check.statistics for name in ("dep_delay", "arr_delay") for check in describe(FLIGHTS.schema)[name].checks]
     longest = max(limit["max_value"] for limit in limits if "max_value" in limit)
     assert timedelta(minutes=longest) == features._LONGEST_DELAY
-
-
-# --- online -----------------------------------------------------------------------------------------------------------
-
-PAST = [
-    flight(1, 930, dep_delay=20, arr_delay=30),
-    flight(2, 800, arr_delay=-5),
-    flight(3, 700, dep_delay=None, arr_delay=None),
-    flight(4, 1130),
-]
-WET = [reading(h, precip=0.1, visib=1.0, temp=30.0, wind_speed=25.0, wind_dir=70.0) for h in range(6, 18)]
-
-
-def test_online_gives_the_row_of_the_build() -> None:
-    online = features.Online(tables_of([*PAST, ASKED], WET))
-    expected = build([*PAST, ASKED], WET)[9]
-    assert online.features(ASKED) == {name: expected[name] for name in features.ANSWERED}
-
-
-def test_online_reads_only_what_is_known_in_advance() -> None:
-    online = features.Online(tables_of(PAST, WET))
-    known = {name: ASKED[name] for name in features.SCHEDULED}
-    assert "dep_delay" not in known
-    assert online.features(known) == online.features(ASKED | {"dep_delay": 99, "arr_delay": 99, "tailnum": "N00000"})
-
-
-def test_an_earlier_instant_sees_less() -> None:
-    online = features.Online(tables_of(PAST, WET))
-    at = datetime(2013, 7, 10, 13, 30, tzinfo=UTC)
-    row = online.features(ASKED, at)
-    assert row["predicted_at"] == at
-    assert (row["departures_origin_3h_n"], row["arrivals_dest_24h_late"], row["reading_age_hours"]) == (1, 0, 1.5)
-    assert online.features(ASKED)["departures_origin_3h_n"] == 2
-
-
-def test_an_instant_after_the_prediction_is_refused() -> None:
-    online = features.Online(tables_of(PAST))
-    with pytest.raises(ClockError, match="at must be no later than the prediction instant 2013-07-10 14:00:00Z; got 2013-07-10 14:01"):
-        online.features(ASKED, datetime(2013, 7, 10, 14, 1, tzinfo=UTC))
-
-
-def test_a_row_that_lacks_a_column_is_refused() -> None:
-    online = features.Online(tables_of([]))
-    with pytest.raises(ContractViolation, match="none named dest, hour"):
-        online.features({name: value for name, value in ASKED.items() if name not in ("hour", "dest")})
-
-
-def test_no_flights_and_no_past() -> None:
-    online = features.Online(tables_of([]))
-    assert online.features_of([]) == []
-    row = online.features(ASKED | {"dest": "XNA", "carrier": "ZZ"})  # never seen
-    assert (row["arrivals_dest_28d_n"], row["arrivals_carrier_28d_late"], row["wind_speed"]) == (0, None, None)
 
 
 # --- segments ---------------------------------------------------------------------------------------------------------

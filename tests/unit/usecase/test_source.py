@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -81,6 +83,26 @@ def test_a_file_that_is_no_table_is_a_source_error(tmp_path: Path, text: str, me
     (tmp_path / "airports.csv").write_text(text)
     with pytest.raises(SourceError, match=message):
         source.read(str(tmp_path), AIRPORTS)
+
+
+@pytest.mark.parametrize(
+    ("data", "found", "mend"),
+    [
+        (b"", "an empty file", "copy the file again"),
+        (gzip.compress(TEXT.encode()), "gzip bytes", "gunzip"),
+        (gzip.compress(TEXT.encode()) + b"\n", "gzip bytes", "gunzip"),  # which may end like a line
+        (TEXT.encode("utf-16"), "a UTF-16 byte order mark", "UTF-8"),
+        (codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"), "a UTF-16 byte order mark", "UTF-8"),
+        (TEXT[:-3].encode(), "a file cut off within a line", "copy the file again"),
+    ],
+    ids=["empty", "gzip", "gzip-line", "utf-16-le", "utf-16-be", "cut"],
+)
+def test_what_is_no_text_is_told_by_what_it_is(tmp_path: Path, data: bytes, found: str, mend: str) -> None:
+    (tmp_path / "airports.csv").write_bytes(data)
+    with pytest.raises(SourceError) as caught:
+        source.read(str(tmp_path), AIRPORTS)
+    assert caught.value.found == found
+    assert mend in caught.value.mend
 
 
 def test_a_missing_file_is_a_source_error_that_names_what_is_wanted(tmp_path: Path) -> None:

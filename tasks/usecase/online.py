@@ -1,0 +1,96 @@
+"""The features of single flights, for serving, from the definition that `build` in `features.py` has for all of them.
+
+Offline never imports this module, so that a change here makes no features anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from tasks.contracts import types
+from tasks.errors import ClockError, ContractViolation
+from tasks.usecase.features import Features, past, schedule_features
+from tasks.usecase.source import ZONES, with_instants, with_instants_in_zones, with_zones
+
+SCHEDULED = {
+    **dict.fromkeys(("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "distance", "hour", "minute"), pl.Int64()),
+    **dict.fromkeys(("carrier", "origin", "dest"), pl.String()),
+    "time_hour": pl.Datetime("us", "UTC"),
+}
+"""Columns of a flight's row that are known in advance, with their types."""
+
+_NOT_YET = SCHEDULED | {"dep_delay": pl.Int64(), "arr_delay": pl.Int64(), "tzone": pl.String()}
+
+ANSWERED = tuple(name for name in types(Features) if name not in ("label_known_at", "label"))
+"""The columns of `Features` that can be known at the prediction instant."""
+
+
+class Online:
+    """The features of single flights, from an index of what is known: the same values as `build` gives, to the bit."""
+
+    def __init__(self, tables: Mapping[str, pl.LazyFrame]) -> None:
+        """Index the past.
+
+        Args:
+            tables: `flights`, `weather`, `airports`, from LOOKBACK before the days that will be asked about.
+        """
+        self._airports = tables["airports"].collect().lazy()
+        self._zones: dict[str, str] = {}
+        flights = with_instants(tables["flights"], self._airports).collect().lazy()
+        parts = list(past(flights, tables["weather"]))
+        self._indexes = [index for index, _ in parts]
+        self._made = [expr for _, made in parts for expr in made]
+        self._schema = {name: dtype for index in self._indexes for name, dtype in index.schema.items()}
+
+    def features(self, flight: Mapping[str, Any], at: datetime | None = None) -> dict[str, Any]:
+        """Return the features of one scheduled flight; see `features_of`, which is much faster for several."""
+        return self.features_of([flight], at)[0]
+
+    def features_of(self, flights: Sequence[Mapping[str, Any]], at: datetime | None = None) -> list[dict[str, Any]]:
+        """Return the features of scheduled flights, each from what was known at its instant.
+
+        Args:
+            flights: Rows with what is known in advance (`SCHEDULED`). Anything else in a row is not read.
+            at: The instant (with a time zone) to ask at, for all flights; by default each flight's prediction instant.
+
+        Returns:
+            For each flight the columns of `Features` but the label's, `predicted_at` being the instant asked at.
+
+        Raises:
+            ContractViolation: If a row lacks a column.
+            ClockError: If `at` is later than a flight's prediction instant: that is none the model has learned from,
+                and the flight itself may have left.
+        """
+        missing = sorted({name for name in SCHEDULED for flight in flights if name not in flight})
+        if missing:
+            raise ContractViolation(
+                f"a scheduled flight must have {', '.join(SCHEDULED)}", f"none named {', '.join(missing)}", "complete the row"
+            )
+        zones = self._zones_of([flight["dest"] for flight in flights])
+        rows = [[*(flight[name] for name in SCHEDULED), None, None, zone] for flight, zone in zip(flights, zones, strict=True)]
+        not_yet = pl.LazyFrame(rows, schema=_NOT_YET, orient="row")
+        queries = schedule_features(with_instants_in_zones(not_yet, set(zones) & set(ZONES))).collect()
+        if at is not None:
+            first = queries.get_column("predicted_at").min()
+            if isinstance(first, datetime) and at > first:
+                raise ClockError(f"at must be no later than the prediction instant {first:%F %T}Z", f"{at}", "leave `at` out")
+            queries = queries.with_columns(predicted_at=pl.lit(at).cast(queries.schema["predicted_at"]))
+        answers = [self._look_up(query) for query in queries.iter_rows(named=True)]
+        known = pl.DataFrame(answers, schema=self._schema, orient="row")
+        return queries.hstack(known).with_columns(self._made).select(ANSWERED).rows(named=True)
+
+    def _zones_of(self, destinations: Sequence[str]) -> list[str]:
+        """Return the time zone of each destination; each is looked up once, as that takes as long as all the rest."""
+        new = set(destinations) - self._zones.keys()
+        if new:
+            asked = pl.LazyFrame({"dest": list(new)}, schema={"dest": pl.String})
+            self._zones |= with_zones(asked, self._airports).collect().rows()
+        return [self._zones[destination] for destination in destinations]
+
+    def _look_up(self, query: Mapping[str, Any]) -> list[Any]:
+        asked = query["predicted_at"]
+        return [value for index in self._indexes for value in index.at(tuple(query[name] for name in index.by), asked)]
