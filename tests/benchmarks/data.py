@@ -30,7 +30,7 @@ from tasks.rows import REASONS, parse, with_reasons
 from tasks.usecase import routes, source
 from tasks.usecase.contract import FLIGHTS, TABLES, WEATHER
 from tests.benchmarks.report import Figure, publish
-from tests.feeds import bound_source, write_feed
+from tests.feeds import bound_source, judged, write_feed
 
 _RUNS = 5
 _NIGHTS = 7
@@ -257,8 +257,8 @@ def _build(_: Path) -> Found:
     return {"rows": rows.height, "seconds": _best(lambda: features.build(tables).collect(), 3)}
 
 
-def _night(feed: Path, lake: Path, as_of: datetime) -> tuple[float, float, int]:
-    """Ingest and add features; return the seconds of each, and the rows of the lake's flights."""
+def _night(feed: Path, lake: Path, as_of: datetime) -> tuple[dict[str, float], int]:
+    """Ingest, validate and add features; return the seconds of each, and the rows of the lake's flights."""
     from tasks.features import store
     from tasks.ingestion.days import ingest
     from tasks.usecase import features
@@ -266,10 +266,13 @@ def _night(feed: Path, lake: Path, as_of: datetime) -> tuple[float, float, int]:
     definition = store.Definition(features.build, source.known_by, features.LOOKBACK, "flights", "1")
     started = time.perf_counter()
     snapshot = ingest(bound_source(str(feed)), str(lake), as_of)
-    between = time.perf_counter()
+    ingested = time.perf_counter()
+    judged(snapshot, str(lake))
+    validated = time.perf_counter()
     store.bring_up(snapshot, str(lake), definition)
+    ended = time.perf_counter()
     [flights] = [table for table in snapshot.tables if table.name == "flights"]
-    return between - started, time.perf_counter() - between, flights.rows
+    return {"ingest": ingested - started, "validation": validated - ingested, "features": ended - validated}, flights.rows
 
 
 def _after(day: date) -> datetime:
@@ -289,16 +292,16 @@ def _nights(folder: Path) -> Found:
         for n in range((_FIRST_NIGHT - first).days):
             _deliver(feed, folder / name, first + timedelta(days=n))
         _night(folder / name, folder / f"{name}-lake", _after(_FIRST_NIGHT - timedelta(days=1)))
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in firsts}
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in firsts}
     for n in range(_NIGHTS):
         day = _FIRST_NIGHT + timedelta(days=n)
         for name in firsts if n % 2 else reversed(firsts):
             _deliver(feed, folder / name, day)
-            ingested, built, _ = _night(folder / name, folder / f"{name}-lake", _after(day))
-            taken[name].append((ingested, built))
+            seconds, _ = _night(folder / name, folder / f"{name}-lake", _after(day))
+            taken[name].append(seconds)
     for name, nights in taken.items():
-        found[name] = statistics.median(map(sum, nights))
-        found[f"{name} ingest"] = statistics.median(ingested for ingested, _ in nights)
+        found[name] = statistics.median(sum(night.values()) for night in nights)
+        found |= {f"{name} {part}": statistics.median(night[part] for night in nights) for part in nights[0]}
     return found
 
 
@@ -311,9 +314,9 @@ def _deliver(feed: Path, to: Path, day: date) -> None:
 def _grown(folder: Path, years: int) -> Found:
     """Fill a lake from a feed of some years; then again, with nothing new."""
     lake, as_of = folder / f"lake-{years}", datetime(2013 + years, 1, 1, 5, tzinfo=UTC)
-    ingested, built, rows = _night(folder / "feed", lake, as_of)
-    again = sum(_night(folder / "feed", lake, as_of)[:2])
-    return {"rows": rows, "ingest": ingested, "features": built, "again": again}
+    seconds, rows = _night(folder / "feed", lake, as_of)
+    again, _ = _night(folder / "feed", lake, as_of)
+    return {"rows": rows, **seconds, "again": sum(again.values())}
 
 
 def _later(raw: dict[str, pl.DataFrame], years: int) -> dict[str, pl.DataFrame]:
@@ -412,9 +415,11 @@ def _figures(folder: Path, *, quick: bool) -> Iterator[Figure]:
     write_feed(folder / "feed", raw)
     nights, _ = _part("nights", folder)
     yield Figure(f"one more night after {_HISTORY} days", nights["short"], "s", 2)
-    yield Figure("  of which ingest", nights["short ingest"], "s")
+    for part in ("ingest", "validation", "features"):
+        yield Figure(f"  of which {part}", nights[f"short {part}"], "s")
     yield Figure("one more night after the year", nights["long"], "s", 2)
-    yield Figure("  of which ingest", nights["long ingest"], "s")
+    for part in ("ingest", "validation", "features"):
+        yield Figure(f"  of which {part}", nights[f"long {part}"], "s")
     yield Figure(f"  after the year / after {_HISTORY} days", nights["long"] / nights["short"], "ratio", 1.3)
     written, a_row = 1, 0.0
     for years in (1, 2) if quick else (1, 10, 30):
@@ -429,11 +434,11 @@ def _figures(folder: Path, *, quick: bool) -> Iterator[Figure]:
             continue
         finally:
             shutil.rmtree(folder / f"lake-{years}", ignore_errors=True)
-        seconds = grown["ingest"] + grown["features"]
+        seconds = grown["ingest"] + grown["validation"] + grown["features"]
         a_row = a_row or seconds / grown["rows"]
-        yield Figure(f"{label}, {grown['rows']:,.0f} flights: ingest and features", grown["rows"] / seconds, "rows/s")
-        yield Figure("  ingest", grown["ingest"], "s")
-        yield Figure("  features", grown["features"], "s")
+        yield Figure(f"{label}, {grown['rows']:,.0f} flights: ingest, validation and features", grown["rows"] / seconds, "rows/s")
+        for part in ("ingest", "validation", "features"):
+            yield Figure(f"  {part}", grown[part], "s")
         yield Figure("  again, nothing new", grown["again"], "s")
         yield Figure("  peak memory", memory, "GB", 4)
         if years > 1:
