@@ -85,7 +85,8 @@ def column(
         unit: Of a value, such as `minutes`; None for a code or a text.
         nullable: Whether a value may be missing.
         sensitivity: Who may see the values.
-        retention_days: For how long the values are kept, in days since the event; None for as long as the table is.
+        retention_days: For how long the values should be kept, in days since the event; upkeep names those that are older.
+            None: for as long as the table is.
         checks: Allowed values or range, by pandera's names (`ge`, `le`, `isin`, `str_matches`, ...).
 
     Returns:
@@ -125,3 +126,8 @@ def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:
 def sensitive(schema: type[pa.DataFrameModel]) -> list[str]:
     """Return the names of the columns whose values no report may show, in the schema's order."""
     return [n for n, c in describe(schema).items() if (c.metadata or {}).get("sensitivity") not in (None, "public")]
+
+
+def retention(schema: type[pa.DataFrameModel]) -> dict[str, int]:
+    """Return the columns whose values are kept for a time only, with the days since the event."""
+    return {n: days for n, c in describe(schema).items() if (days := (c.metadata or {}).get("retention_days")) is not None}

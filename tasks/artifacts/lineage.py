@@ -76,6 +76,17 @@ class TableUpkeep(Record):
     files_removed: int
 
 
+class Overdue(Record):
+    """Values of a column that stand in a table for longer than its contract allows; upkeep names them, a person acts."""
+
+    table: str
+    column: str
+    retention_days: int
+    days: int
+    first_day: date
+    last_day: date
+
+
 class UpkeepReport(Record):
     """What upkeep did to the lake."""
 
@@ -83,6 +94,7 @@ class UpkeepReport(Record):
     tables: list[TableUpkeep]
     manifests_removed: int
     manifests_kept: int
+    overdue: list[Overdue] = Field([], description="Beyond their retention; removing them would break what is named")
 
     def __repr__(self) -> str:
         """Return what was done, a table a line."""
@@ -91,9 +103,17 @@ class UpkeepReport(Record):
             + (", ".join(map(str, t.kept_versions)) or "the newest")
             for t in self.tables
         ]
-        return "\n".join(["", *lines, f"  {'manifests':<12}{self.manifests_removed:,} removed, {self.manifests_kept:,} kept"])
+        lines.append(f"  {'manifests':<12}{self.manifests_removed:,} removed, {self.manifests_kept:,} kept")
+        lines += [f"  {'overdue':<12}{told}" for told in map(overdue_told, self.overdue)]
+        return "\n".join(["", *lines])
 
     __str__ = __repr__
+
+
+def overdue_told(found: Overdue) -> str:
+    """Return one line of what is kept for too long."""
+    days = f"{found.days:,} days, {found.first_day} to {found.last_day}"
+    return f"{found.table}.{found.column} of {days}: to be kept for {found.retention_days:,} days"
 
 
 def _told(use: SourceUse) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -53,7 +53,7 @@ def take(source: Source, lake: str, as_of: datetime, entries: Ledger, references
         first_day=min(days),
         last_day=max(days),
         tables=versions,
-        manifest=manifest.write(lake, content_hash, [asdict(entry) for entry in everything]),
+        manifest=manifest.write(lake, content_hash, [vars(entry) for entry in everything]),
         quarantined=[count for table in source.tables if (count := _count(table, held[table.name])).rows],
         rows_read=sum(entry.rows_read for entry in everything),
         rows_not_yet_known=sum(entry.not_yet_known for entry in everything),

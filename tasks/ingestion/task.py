@@ -52,12 +52,17 @@ def tidy(named: NamedData, keep_days: int) -> UpkeepReport:
     """
     from datetime import timedelta
 
+    from tasks.contracts import retention
     from tasks.errors import LakeError
     from tasks.lake import upkeep
     from tasks.reporting import lineage as section
+    from tasks.usecase import contract
 
     if keep_days < 1:
         raise LakeError("keep_days must be at least 1", f"{keep_days}", "choose more: a run under way reads what it began with")
-    report = upkeep.tidy(lake_uri(), named, timedelta(days=keep_days), datetime.now(UTC))
+    now = datetime.now(UTC)
+    report = upkeep.tidy(lake_uri(), named, timedelta(days=keep_days), now)
+    limits = {(table.name, name): days for table in contract.TABLES for name, days in retention(table.schema).items()}
+    report = report.model_copy(update={"overdue": upkeep.overdue(lake_uri(), limits, now.date())})
     publish("upkeep", section.upkeep(report))
     return report

@@ -6,6 +6,7 @@ table means, and which days to write, is decided elsewhere.
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -80,10 +81,20 @@ def scan(uri: str, version: int | None = None, days: Iterable[date] | None = Non
     Raises:
         LakeError: If the table or its version is missing or damaged.
     """
-    table = _there(uri, open_table(uri, version))
+    table = _there(uri, open_table(uri)) if version is None else _opened(uri, version)
     wanted = sorted(days) if days is not None and DAY in table.metadata().partition_columns else None
-    rows = _scan(table, wanted)
+    if _broken_files(table, wanted):
+        _opened.cache_clear()  # the folder may have been replaced
+        table = _there(uri, open_table(uri, version))
+        _require_files(table, wanted)
+    rows = _lazy(table)
     return rows if wanted is None else rows.filter(pl.col(DAY).is_in(wanted))
+
+
+@functools.lru_cache(maxsize=16)
+def _opened(uri: str, version: int) -> DeltaTable:
+    """Open a version once: it never changes, and opening reads its whole list of files."""
+    return _there(uri, open_table(uri, version))
 
 
 def schema(uri: str) -> pl.Schema | None:
@@ -109,12 +120,19 @@ def require_whole(uri: str) -> int:
 
 def _require_files(table: DeltaTable, days: Sequence[date] | None = None) -> None:
     broken = _broken_files(table, days)
-    if broken:
-        raise damaged(table.table_uri, FileNotFoundError(f"{len(broken)} data files gone or cut off, such as {broken[0]}"))
+    if not broken:
+        return
+    found = f"{len(broken)} data files gone or cut off, such as {broken[0]}"
+    if table.version() < _there(table.table_uri, open_table(table.table_uri)).version():
+        raise LakeError(
+            f"{table.table_uri} must have version {table.version()} whole",
+            found,
+            "upkeep removes what no registered version names: take a new snapshot; or restore the folder from a backup",
+        )
+    raise damaged(table.table_uri, FileNotFoundError(found))
 
 
-def _scan(table: DeltaTable, days: Sequence[date] | None = None) -> pl.LazyFrame:
-    _require_files(table, days)
+def _lazy(table: DeltaTable) -> pl.LazyFrame:
     # polars does not find files below a local folder that a URI quotes, such as one with a space; pyarrow does.
     is_quoted = table.table_uri.startswith("file:") and "%" in table.table_uri
     return pl.scan_delta(table, use_pyarrow=is_quoted)
@@ -146,7 +164,8 @@ def read(uri: str) -> pl.DataFrame | None:
     if table is None:
         return None
     try:
-        return _scan(table).collect()
+        _require_files(table)
+        return _lazy(table).collect()
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:  # pyarrow's are ValueErrors
         raise damaged(uri, error) from error
 

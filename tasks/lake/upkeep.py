@@ -6,11 +6,13 @@ Nothing that was part of the lake within the time to keep is removed either, so 
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 
-from tasks.artifacts.lineage import NamedData, TableUpkeep, UpkeepReport
+from tasks.artifacts.lineage import NamedData, Overdue, TableUpkeep, UpkeepReport
 from tasks.errors import StorageError
-from tasks.lake import tables
+from tasks.lake import ledger, tables
+from tasks.lake.ledger import UNDATED
 from tasks.lake.manifest import FOLDER
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,23 @@ def tidy(lake: str, named: NamedData, keep: timedelta, now: datetime) -> UpkeepR
         done.append(TableUpkeep(table=name, kept_versions=kept, files_compacted=compacted, files_removed=removed))
     removed, left = _remove_manifests(lake, set(named.manifests), now - keep)
     return UpkeepReport(keep_days=keep / timedelta(days=1), tables=done, manifests_removed=removed, manifests_kept=left)
+
+
+def overdue(lake: str, retention: Mapping[tuple[str, str], int], today: date) -> list[Overdue]:
+    """Return what the newest version of the lake's daily tables holds for longer than it should.
+
+    Args:
+        lake: Folder or URI of the lake.
+        retention: Table and column to the days for which a value is kept.
+        today: The day to count from.
+    """
+    held = [(name, day) for (name, day), entry in ledger.read(lake).items() if day != UNDATED and entry.rows]
+    found = []
+    for (name, column), limit in sorted(retention.items()):
+        days = sorted(day for table, day in held if table == name and (today - day).days > limit)
+        if days:
+            found.append(Overdue(table=name, column=column, retention_days=limit, days=len(days), first_day=days[0], last_day=days[-1]))
+    return found
 
 
 def _tables(lake: str) -> list[str]:

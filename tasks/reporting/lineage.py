@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.artifacts.lineage import Lineage, UpkeepReport
+from collections.abc import Sequence
+
+from tasks.artifacts.lineage import Lineage, Overdue, UpkeepReport
 from tasks.reporting import text
 from tasks.reporting.page import facts, fragment, heading, lead, paragraph, table
 
@@ -57,4 +59,12 @@ def upkeep(record: UpkeepReport) -> str:
         table(["Table", "Files compacted", "Files removed", "Versions kept for a model"], rows),
         facts([("Manifests kept", text.count(record.manifests_kept)), ("Kept anyhow", text.count(round(record.keep_days), "day"))]),
         paragraph("The newest version of each table is always kept, and every version that a registered model names."),
+        *_overdue(record.overdue),
     )
+
+
+def _overdue(found: Sequence[Overdue]) -> list[str]:
+    rows = [
+        (f"{o.table}.{o.column}", text.count(o.retention_days, "day"), text.count(o.days, "day"), o.first_day, o.last_day) for o in found
+    ]
+    return [heading("Kept for too long"), table(["Column", "To be kept", "Older", "First", "Last"], rows)] if rows else []

@@ -48,3 +48,8 @@ def test_sensitive_columns_are_those_that_are_not_public() -> None:
     assert contracts.sensitive(Card) == ["name"]
     assert contracts.sensitive(Personal) == ["name"]
     assert contracts.sensitive(Silent) == []  # says nothing, hides nothing
+
+
+def test_retention_is_told_of_columns_that_have_one() -> None:
+    assert contracts.retention(Card) == {"name": 30}
+    assert contracts.retention(Silent) == {}

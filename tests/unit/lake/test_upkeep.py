@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
@@ -15,8 +16,9 @@ from deltalake import write_deltalake
 
 from tasks.artifacts.lineage import NamedData, TableUpkeep
 from tasks.errors import LakeError, StorageError
-from tasks.lake import tables
-from tasks.lake.upkeep import tidy
+from tasks.lake import ledger, tables
+from tasks.lake.ledger import UNDATED, Entry
+from tasks.lake.upkeep import overdue, tidy
 
 pytestmark = pytest.mark.unit
 
@@ -200,3 +202,21 @@ def test_a_version_that_delta_cannot_keep_is_told_and_nothing_is_removed(lake: s
     with pytest.raises(StorageError):
         tables.vacuum(uri, [4_000], NOW)
     assert [at(uri, version) for version in range(1, 6)] == [expected(x) for x in range(1, 6)]
+
+
+def test_values_beyond_their_retention_are_named(tmp_path: Path) -> None:
+    lake = str(tmp_path / "lake")
+    tables.overwrite_days(f"{lake}/flights", rows(1), DAYS)
+    entry = Entry("flights", DAYS[0], "toy", "", "", "", datetime(2013, 1, 9, tzinfo=UTC), 1, 1, 0, "")
+    ledger.write(lake, "flights", [replace(entry, batch_day=day) for day in (*DAYS, UNDATED)])
+    today = date(2013, 1, 12)
+    assert overdue(lake, {("flights", "who"): 30, ("weather", "who"): 1}, today) == []
+    [found] = overdue(lake, {("flights", "who"): 9}, today)
+    assert (found.table, found.column, found.retention_days) == ("flights", "who", 9)
+    assert (found.days, found.first_day, found.last_day) == (2, DAYS[0], DAYS[1])
+
+
+def test_a_version_that_upkeep_removed_says_so(lake: str) -> None:
+    run(lake)
+    with pytest.raises(LakeError, match="upkeep removes what no registered version names"):
+        tables.scan(f"{lake}/flights", 1)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tasks.artifacts.lineage import Lineage, SourceUse, TableUpkeep, UpkeepReport
+from tasks.artifacts.lineage import Lineage, Overdue, SourceUse, TableUpkeep, UpkeepReport
 from tasks.artifacts.record import Window
 from tasks.reporting import lineage
 from tests.unit.reporting import factory
@@ -67,7 +67,8 @@ def test_upkeep_is_told_by_table() -> None:
         TableUpkeep(table="flights", kept_versions=[3, 7], files_compacted=4, files_removed=1_200),
         TableUpkeep(table="ledger", kept_versions=[], files_compacted=0, files_removed=0),
     ]
-    report = UpkeepReport(keep_days=30, tables=rows, manifests_removed=1, manifests_kept=2)
+    late = Overdue(table="flights", column="tailnum", retention_days=400, days=3, first_day=date(2013, 1, 1), last_day=date(2013, 1, 3))
+    report = UpkeepReport(keep_days=30, tables=rows, manifests_removed=1, manifests_kept=2, overdue=[late])
     html = lineage.upkeep(report)
     require_sound(html)
     assert "1,200 data files and 1 manifest were removed." in words(html)
@@ -76,4 +77,7 @@ def test_upkeep_is_told_by_table() -> None:
         "  flights     4 files compacted, 1,200 removed; versions kept: 3, 7",
         "  ledger      0 files compacted, 0 removed; versions kept: the newest",
         "  manifests   1 removed, 2 kept",
+        "  overdue     flights.tailnum of 3 days, 2013-01-01 to 2013-01-03: to be kept for 400 days",
     ]
+    assert "Kept for too long" in words(html)
+    assert "Kept for too long" not in words(lineage.upkeep(report.model_copy(update={"overdue": []})))
