@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 PACKAGE ?= .evergreen/flyte-package.tgz
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value data-card trace override upkeep serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value data-card trace reproduce override upkeep serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ data-value: $(STAMP) ## what each feature and more history are worth; AS_OF=2013
 
 trace: $(STAMP) ## from a version or a prediction back to the source's files; VERSION=1 or PREDICTION=id
 	@$(BIN)/pyflyte run workflows/lineage.py trace $(if $(VERSION),--model_version $(VERSION)) $(if $(PREDICTION),--prediction_id $(PREDICTION))
+
+reproduce: $(STAMP) ## train a registered version again, and say whether it is the same to the bit; VERSION=1
+	@$(BIN)/pyflyte run workflows/reproduce.py reproduce --model_version $(VERSION)
 
 override: $(STAMP) ## let a batch pass by name; RULE="volume of flights" DAY=2013-07-04 BY="Ada Example" REASON="a strike"
 	@$(BIN)/pyflyte run workflows/override.py override --rule "$(RULE)" --by "$(BY)" --reason "$(REASON)" --day "$(DAY)"

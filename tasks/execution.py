@@ -9,9 +9,10 @@ import functools
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from flytekit import Cache, Deck, Resources, task
+from flytekit import Cache, Deck, Resources, current_context, task
 
 import images
 from tasks import local
@@ -80,6 +81,24 @@ def stage(
 def publish(title: str, html: str) -> None:
     """Show a section in the running task's Deck."""
     Deck(title, html)
+
+
+def checkpoint_place(identity: str) -> tuple[Path, Callable[[Path], None] | None]:
+    """Return the folder of a training's checkpoints, with what a killed attempt left, and what else to do with a new one.
+
+    In a pod, Flyte hands a retry what the attempt before it saved, so that each file is handed on. Locally the folder lies
+    below the home, one a training, and the next run of the same training finds it.
+    """
+    if not local.is_pod():
+        return local.home() / "checkpoints" / identity, None
+    folder = Path(current_context().working_directory) / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = current_context().checkpoint
+    if checkpoint is None:  # the platform was given no place for them
+        return folder, None
+    if checkpoint.prev_exists():
+        checkpoint.restore(folder)
+    return folder, checkpoint.save
 
 
 def lake_uri() -> str:

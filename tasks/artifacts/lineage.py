@@ -8,6 +8,8 @@ from pydantic import Field
 
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.record import Record, Window
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split
 
 _SHOWN = 12  # source files that are printed; the record and its Deck have more
 
@@ -56,6 +58,43 @@ class Lineage(Record):
         if len(self.files) > _SHOWN:
             shown.append(("", f"and {len(self.files) - _SHOWN:,} files more"))
         return "\n" + "\n".join(f"  {label:<11}{value}" for label, value in shown)
+
+    __str__ = __repr__
+
+
+class Recipe(Record):
+    """What a registered version was trained by, and the digest of what came out."""
+
+    version: int
+    config: TrainingConfig
+    split: Split
+    features_hash: str
+    bundle_digest: str
+    device: str
+    precision: str
+    code_commit: str
+    lock_hash: str
+
+
+class Reproduction(Record):
+    """Whether a version's training, done again, gave the same weights to the bit; if not, what differs."""
+
+    version: int
+    bundle_digest: str
+    again_digest: str
+    differs: list[str] = Field(description="What was not as it was, such as the device; of equal weights for information")
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the weights, the encoding and the sizes are the same to the bit."""
+        return self.bundle_digest == self.again_digest
+
+    def __repr__(self) -> str:
+        """Return the verdict, and what differs."""
+        verdict = "the same weights to the bit" if self.is_identical else "OTHER weights"
+        lines = [f"  version {self.version}: {verdict} ({self.bundle_digest}, again {self.again_digest})"]
+        lines += [f"  differs: {told}" for told in self.differs]
+        return "\n".join(["", *lines])
 
     __str__ = __repr__
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tasks.artifacts.record import Record, Window
+from tasks.artifacts.settings import TrainingConfig
 
 
 class Split(Record):
@@ -31,10 +34,12 @@ class TrainedModel(Record):
     bundle_digest: str
     features_hash: str
     split: Split
+    config: TrainingConfig
     training_rows: int
     numeric_features: list[str]
     categorical_features: list[str]
     threshold: float
+    temperature: float = Field(1.0, description="Divides the logits; fitted on the folds, which have it applied")
     folds: list[FoldResult]
     losses: list[float]
     device: str

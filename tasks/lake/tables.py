@@ -81,20 +81,30 @@ def scan(uri: str, version: int | None = None, days: Iterable[date] | None = Non
     Raises:
         LakeError: If the table or its version is missing or damaged.
     """
-    table = _there(uri, open_table(uri)) if version is None else _opened(uri, version)
-    wanted = sorted(days) if days is not None and DAY in table.metadata().partition_columns else None
-    if _broken_files(table, wanted):
-        _opened.cache_clear()  # the folder may have been replaced
-        table = _there(uri, open_table(uri, version))
-        _require_files(table, wanted)
+    table, files = _listed(_there(uri, open_table(uri))) if version is None else _opened(uri, version)
+    wanted = sorted(days) if days is not None and DAY in files.columns else None
+    try:
+        _require_files(table, files, wanted)
+    except LakeError:
+        if version is None:
+            raise
+        _opened.cache_clear()  # the folder may have been replaced since
+        table, files = _opened(uri, version)
+        _require_files(table, files, wanted)
     rows = _lazy(table)
     return rows if wanted is None else rows.filter(pl.col(DAY).is_in(wanted))
 
 
 @functools.lru_cache(maxsize=16)
-def _opened(uri: str, version: int) -> DeltaTable:
+def _opened(uri: str, version: int) -> tuple[DeltaTable, pl.DataFrame]:
     """Open a version once: it never changes, and opening reads its whole list of files."""
-    return _there(uri, open_table(uri, version))
+    return _listed(_there(uri, open_table(uri, version)))
+
+
+def _listed(table: DeltaTable) -> tuple[DeltaTable, pl.DataFrame]:
+    """Return a table with its data files: `path`, `size_bytes`, and `batch_day` if it has days."""
+    named = pl.DataFrame(table.get_add_actions(flatten=True)).rename({f"partition.{DAY}": DAY}, strict=False)
+    return table, named.select("path", "size_bytes", *([DAY] if DAY in table.metadata().partition_columns else []))
 
 
 def schema(uri: str) -> pl.Schema | None:
@@ -114,12 +124,12 @@ def require_whole(uri: str) -> int:
         LakeError: If the table is missing or damaged.
     """
     table = _there(uri, open_table(uri))
-    _require_files(table)
+    _require_files(*_listed(table))
     return table.version()
 
 
-def _require_files(table: DeltaTable, days: Sequence[date] | None = None) -> None:
-    broken = _broken_files(table, days)
+def _require_files(table: DeltaTable, files: pl.DataFrame, days: Sequence[date] | None = None) -> None:
+    broken = _broken_files(table, files if days is None else files.filter(pl.col(DAY).is_in(days)))
     if not broken:
         return
     found = f"{len(broken)} data files gone or cut off, such as {broken[0]}"
@@ -138,19 +148,13 @@ def _lazy(table: DeltaTable) -> pl.LazyFrame:
     return pl.scan_delta(table, use_pyarrow=is_quoted)
 
 
-def _broken_files(table: DeltaTable, days: Sequence[date] | None) -> list[str]:
-    """Return the local data files (of some days) that the disk lacks or has in another size than the log.
-
-    Object stores report them on reading.
-    """
+def _broken_files(table: DeltaTable, files: pl.DataFrame) -> list[str]:
+    """Return the local files that the disk lacks or has in another size than the log; object stores report them on reading."""
     root = urlparse(table.table_uri)
     if root.scheme not in ("", "file"):
         return []
     folder = Path(unquote(root.path))  # a folder with a space is `%20` in the URI
-    named = pl.DataFrame(table.get_add_actions(flatten=True))
-    if days is not None:
-        named = named.filter(pl.col(f"partition.{DAY}").is_in(days))
-    paths = ((folder / name, size) for name, size in named.select("path", "size_bytes").iter_rows())
+    paths = ((folder / name, size) for name, size in files.select("path", "size_bytes").iter_rows())
     return [str(path) for path, size in paths if not path.is_file() or path.stat().st_size != size]
 
 
@@ -164,7 +168,7 @@ def read(uri: str) -> pl.DataFrame | None:
     if table is None:
         return None
     try:
-        _require_files(table)
+        _require_files(*_listed(table))
         return _lazy(table).collect()
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:  # pyarrow's are ValueErrors
         raise damaged(uri, error) from error

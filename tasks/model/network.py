@@ -19,6 +19,30 @@ from torch import Tensor, nn
 
 from tasks.artifacts.settings import NetworkConfig
 
+_CLIP = 1e-6  # a logit of 0 or 1 is none
+
+
+class Dropout(nn.Module):
+    """Dropout that draws 16 random bits a value: on a CPU torch's own draws 64, a seventh of a training step.
+
+    Args:
+        rate: Share of the values that become zero, to the nearest 65,536th.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        steps = round(rate * 65_536)
+        self._first_kept, self._scale = steps - 32_768, 65_536 / (65_536 - steps)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the values, some of them zero and the others larger, so that the mean stays; all as they are in evaluation."""
+        if not self.training:
+            return values
+        count = values.numel()
+        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device).random_(-(2**63), None)
+        is_kept = words.view(torch.int16)[:count].view(values.shape) >= self._first_kept
+        return values * is_kept.to(values.dtype).mul_(self._scale)
+
 
 class Network(nn.Module):
     """An ensemble of `k` multilayer perceptrons that share most of their weights.
@@ -47,7 +71,13 @@ class Network(nn.Module):
             scaling_init="random-signs",
             start_scaling_init_chunks=None,
         )
+        for block in self.backbone.modules():
+            for name, child in list(block.named_children()):
+                if isinstance(child, nn.Dropout):
+                    setattr(block, name, Dropout(child.p))
         self.output = tabm.LinearEnsemble(config.width, 1, k=config.k)
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(()))  # set once the network is trained
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Return the logits of the members, shape (n, k), for inputs of shape (n, width) and (n, categories)."""
@@ -58,7 +88,7 @@ class Network(nn.Module):
 
 
 class Probability(nn.Module):
-    """The network with its last step: the mean of the members' probabilities, shape (n,). This is what is exported."""
+    """The network with its last steps: the mean of the members' probabilities, at its temperature. This is what is exported."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -66,7 +96,8 @@ class Probability(nn.Module):
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Return the probability of the positive class, shape (n,)."""
-        return torch.sigmoid(self.network(numbers, codes)).mean(dim=1)
+        mean = torch.sigmoid(self.network(numbers, codes)).mean(dim=1).clamp(_CLIP, 1 - _CLIP)
+        return torch.sigmoid(torch.log(mean / (1 - mean)) / self.network.temperature)
 
 
 @contextmanager

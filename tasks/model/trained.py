@@ -76,7 +76,7 @@ def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
     bundle.verify(folder, digest)
     preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
     config = NetworkConfig.model_validate_json((folder / CONFIG).read_bytes())
-    weights = load_file(folder / WEIGHTS)
+    weights = {"temperature": torch.ones(()), **load_file(folder / WEIGHTS)}  # earlier bundles have none
     # The embedding layer keeps the edges of the bins in its weights; their number gives the shapes.
     counts: list[int] = json.loads((folder / BINS).read_text())
     network = Network(config, [torch.linspace(0, 1, n) for n in counts], preprocessing.cardinalities)

@@ -6,15 +6,18 @@ import hashlib
 import logging
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 from pydantic import ValidationError
 
 from tasks.artifacts.data import DataSnapshot
-from tasks.artifacts.lineage import Lineage, NamedData, SourceUse
+from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction, SourceUse
 from tasks.artifacts.record import Window
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.errors import RegistryError
 from tasks.lake import manifest
 from tasks.lake.ledger import UNDATED
@@ -28,8 +31,8 @@ _MEND_ID = "give the prediction_id of the service's answer, <12 digits of the pa
 Tags = Mapping[str, str]
 
 
-def tags(snapshot: DataSnapshot, owner: str) -> dict[str, str]:
-    """Return the tags: the owner; the snapshot's content, clock, versions and manifest; the code commit; the hash of the lock."""
+def tags(snapshot: DataSnapshot, owner: str, model: TrainedModel) -> dict[str, str]:
+    """Return the tags: owner; the snapshot's content, clock, versions and manifest; settings and split; code commit; lock."""
     return {
         "owner": owner,
         "snapshot_hash": snapshot.content_hash,
@@ -39,9 +42,58 @@ def tags(snapshot: DataSnapshot, owner: str) -> dict[str, str]:
         "manifest": snapshot.manifest,
         # As it has to be to be read again. Its reasons have no bound, a tag has one: the manifest counts what was set aside.
         "snapshot": snapshot.model_copy(update={"quarantined": []}).model_dump_json(),
+        "config": model.config.model_dump_json(),
+        "split": model.split.model_dump_json(),
+        "device": model.device,
+        "precision": model.precision,
         "code_commit": _commit(),
         "lock_hash": _lock(),
     }
+
+
+def recall(name: str, versions: Mapping[int, Tags], number: int) -> tuple[DataSnapshot, Recipe]:
+    """Return what a version was trained on and by.
+
+    Raises:
+        RegistryError: If there is no such version, or it does not say.
+    """
+    held = _held(name, versions, number)
+    with _named(name, number):
+        recipe = Recipe(
+            version=number,
+            config=TrainingConfig.model_validate_json(held["config"]),
+            split=Split.model_validate_json(held["split"]),
+            features_hash=held["features_hash"],
+            bundle_digest=held["candidate_digest"],
+            device=held["device"],
+            precision=held["precision"],
+            code_commit=held["code_commit"],
+            lock_hash=held["lock_hash"],
+        )
+        return DataSnapshot.model_validate_json(held["snapshot"]), recipe
+
+
+def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
+    """Say whether a training done again gave the same weights, and what was not as it was.
+
+    Args:
+        recipe: What the version was trained by.
+        split: The split made again.
+        again: The model trained again.
+    """
+    pairs = {
+        "features": (recipe.features_hash, again.features_hash),
+        "split": (str(recipe.split), str(split)),
+        "device": (f"{recipe.device}, {recipe.precision}", f"{again.device}, {again.precision}"),
+        "code commit": (recipe.code_commit, _commit()),
+        "lock": (recipe.lock_hash, _lock()),
+    }
+    return Reproduction(
+        version=recipe.version,
+        bundle_digest=recipe.bundle_digest,
+        again_digest=again.bundle_digest,
+        differs=[f"{name} {then}, now {now}" for name, (then, now) in pairs.items() if then != now],
+    )
 
 
 def trace(name: str, versions: Mapping[int, Tags], model_version: int, prediction_id: str) -> Lineage:
@@ -61,11 +113,8 @@ def trace(name: str, versions: Mapping[int, Tags], model_version: int, predictio
         found = "both" if prediction_id else "neither"
         raise RegistryError("one of --model_version and --prediction_id must be given", found, "give one of them")
     number = model_version or _version_behind(name, versions, prediction_id)
-    if number not in versions:
-        listed = ", ".join(map(str, sorted(versions))) or "none; run `make retrain`"
-        raise RegistryError(f"{name} must have version {number}", "none of that number", f"choose one of the versions there are: {listed}")
-    held = versions[number]
-    try:
+    held = _held(name, versions, number)
+    with _named(name, number):
         snapshot = DataSnapshot.model_validate_json(held["snapshot"])
         return Lineage(
             prediction_id=prediction_id or None,
@@ -80,11 +129,25 @@ def trace(name: str, versions: Mapping[int, Tags], model_version: int, predictio
             snapshot=snapshot,
             files=files(snapshot),
         )
+
+
+def _held(name: str, versions: Mapping[int, Tags], number: int) -> Tags:
+    if number not in versions:
+        listed = ", ".join(map(str, sorted(versions))) or "none; run `make retrain`"
+        raise RegistryError(f"{name} must have version {number}", "none of that number", f"choose one of the versions there are: {listed}")
+    return versions[number]
+
+
+@contextmanager
+def _named(name: str, number: int) -> Iterator[None]:
+    """Turn a tag that is not there, or is of another form, into an error that says so."""
+    try:
+        yield
     except KeyError as error:
-        found, mend = f"no tag {error}", "it was registered before the tag was there: retrain, and trace the new version"
+        found, mend = f"no tag {error}", "it was registered before the tag was there: retrain, and ask for the new version"
         raise RegistryError(f"version {number} of {name} must name its lineage", found, mend) from error
     except ValidationError as error:
-        found, mend = "tags of another form", "trace it with the code that registered it, which its tag code_commit names"
+        found, mend = "tags of another form", "ask with the code that registered it, which its tag code_commit names"
         raise RegistryError(f"version {number} of {name} must name its lineage", found, mend) from error
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.evaluation import Decision, Evaluation
-from tasks.artifacts.lineage import Lineage, NamedData
+from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
-from tasks.artifacts.training import TrainedModel
+from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
 from tasks.execution import LIGHT, publish, stage, tracking_uri
 
@@ -53,7 +56,7 @@ def register(
 
     folder = local_path(package)
     registered = Registry(tracking_uri(), policy.MODEL_NAME).register(
-        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot, policy.OWNER)
+        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot, policy.OWNER, model)
     )
     publish("registry", sections.registered(registered))
     return registered
@@ -88,6 +91,46 @@ def trace(model_version: int, prediction_id: str) -> Lineage:
     versions = Registry(tracking_uri(), policy.MODEL_NAME).tags()
     found = lineage.trace(policy.MODEL_NAME, versions, model_version, prediction_id)
     publish("lineage", section.trace(found))
+    return found
+
+
+class Recalled(NamedTuple):
+    """What a version was trained on and by."""
+
+    snapshot: DataSnapshot
+    recipe: Recipe
+    config: TrainingConfig
+
+
+@stage(cached=False, resources=LIGHT)
+def recall(model_version: int) -> Recalled:
+    """Recall the data and the settings of a registered version.
+
+    Args:
+        model_version: The version.
+    """
+    from tasks.registry import lineage
+    from tasks.registry.versions import Registry
+    from tasks.usecase import policy
+
+    snapshot, recipe = lineage.recall(policy.MODEL_NAME, Registry(tracking_uri(), policy.MODEL_NAME).tags(), model_version)
+    return Recalled(snapshot, recipe, recipe.config)
+
+
+@stage(cached=False, resources=LIGHT)
+def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
+    """Say whether a training done again gave the same weights to the bit, and what was not as it was.
+
+    Args:
+        recipe: What the version was trained by.
+        split: The split made again.
+        again: The model trained again.
+    """
+    from tasks.registry import lineage
+    from tasks.reporting import lineage as section
+
+    found = lineage.compare(recipe, split, again)
+    publish("reproduction", section.reproduction(found))
     return found
 
 

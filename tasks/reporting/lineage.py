@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.artifacts.lineage import Lineage, Overdue, UpkeepReport
+from tasks.artifacts.lineage import Lineage, Overdue, Reproduction, UpkeepReport
 from tasks.reporting import text
 from tasks.reporting.page import facts, fragment, heading, lead, paragraph, table
 
@@ -44,6 +44,17 @@ def trace(record: Lineage) -> str:
         heading("Source files"),
         table(["Table", "File", "Fingerprint", "Source", "First day", "Last day", "Days", "Rows"], uses),
         paragraph("A file that was changed later stands once for each state in which its days were read."),
+    )
+
+
+def reproduction(record: Reproduction) -> str:
+    """Show whether a training done again gave the same weights, and what was not as it was."""
+    verdict = "gave the same weights to the bit" if record.is_identical else "gave other weights"
+    differs = [tuple(told.split(" ", 1)) for told in record.differs]
+    return fragment(
+        lead("", f"The training of version {record.version}, done again, {verdict}."),
+        facts([("Then", record.bundle_digest), ("Now", record.again_digest)]),
+        *([heading("What was not as it was"), table(["What", "Then and now"], differs)] if differs else []),
     )
 
 

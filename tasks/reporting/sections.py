@@ -123,6 +123,7 @@ def training(models: Sequence[TrainedModel]) -> str:
             text.model(m.name),
             text.count(m.training_rows),
             text.decimals(m.threshold),
+            text.decimals(m.temperature),
             text.duration(m.train_seconds),
             f"{m.device}, {m.precision}",
             m.seed,
@@ -135,7 +136,7 @@ def training(models: Sequence[TrainedModel]) -> str:
         paragraph("Each fold is trained on the labels that were known before its first day."),
         table(["Model", "Days tested on", "Rows", "Log-loss"], folds),
         heading("Models"),
-        table(["Model", "Training rows", "Threshold", "Time", "Device", "Seed", "Last training log-loss"], trained),
+        table(["Model", "Training rows", "Threshold", "Temperature", "Time", "Device", "Seed", "Last training log-loss"], trained),
         table(["Model", "Bundle", "Features"], [(text.model(m.name), m.bundle_digest, m.features_hash) for m in models]),
     ]
     if models:

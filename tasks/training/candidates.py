@@ -20,10 +20,11 @@ from tasks.model import bundle, preprocessing
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Preprocessing
 from tasks.model.trained import PREPROCESSING, NetworkModel, Probabilities
-from tasks.training import baselines, threshold
+from tasks.training import baselines, calibration, threshold
 from tasks.training.baselines import Encoded
 
 if TYPE_CHECKING:
+    from tasks.training.checkpoints import Checkpoints
     from tasks.training.network import Fitted
 
 log = logging.getLogger(__name__)
@@ -91,13 +92,19 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
     digest = bundle.write(folder, fill)
     seed = config.baselines.seed
     return [
-        _record("lightgbm", task, digest, final, folds, boosted, lightgbm_seconds, seed),
-        _record("logistic", task, digest, final, folds, regressed, logistic_seconds, seed),
+        _record("lightgbm", task, digest, final, folds, boosted, lightgbm_seconds, config, seed),
+        _record("logistic", task, digest, final, folds, regressed, logistic_seconds, config, seed),
     ]
 
 
-def train_network(task: Task, config: TrainingConfig, folder: Path) -> TrainedModel:
+def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints: Checkpoints) -> TrainedModel:
     """Train the network on each fold and on all training rows, and save the last as a bundle.
+
+    Args:
+        task: What to learn.
+        config: How.
+        folder: Where the bundle shall stand.
+        checkpoints: Where a training that was killed goes on.
 
     Raises:
         TrainingError: If a loss is not finite.
@@ -107,22 +114,31 @@ def train_network(task: Task, config: TrainingConfig, folder: Path) -> TrainedMo
     predicted = []
     for number, fold in enumerate(folds, start=1):
         log.info("network: fold %d of %d, %s rows, tested on %s", number, len(folds), f"{len(fold.train.labels):,}", fold.window)
-        predicted.append(_fit_network(fold, config)[0])
+        predicted.append(_fit_network(fold, config, checkpoints, f"fold {number}")[0])
     final = _prepare(task, task.split.evaluation)
     log.info("network: all %s training rows", f"{len(final.train.labels):,}")
-    _, fitted, model = _fit_network(final, config)
+    _, fitted, model = _fit_network(final, config, checkpoints, "all rows")
+    labels = np.concatenate([fold.test.labels for fold in folds])
+    degrees = calibration.temperature(labels, np.concatenate(predicted))
+    model.network.temperature.fill_(degrees)
+    predicted = [calibration.soften(p, degrees) for p in predicted]
+    log.info("network: temperature %.3f is best on the folds", degrees)
     digest = bundle.write(folder, model.save)
-    record = _record("network", task, digest, final, folds, predicted, time.perf_counter() - started, config.network.seed)
-    return record.model_copy(update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision})
+    record = _record("network", task, digest, final, folds, predicted, time.perf_counter() - started, config, config.network.seed)
+    return record.model_copy(
+        update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision, "temperature": degrees}
+    )
 
 
-def _fit_network(fit: _Fit, config: TrainingConfig) -> tuple[Probabilities, Fitted, NetworkModel]:
+def _fit_network(fit: _Fit, config: TrainingConfig, checkpoints: Checkpoints, part: str) -> tuple[Probabilities, Fitted, NetworkModel]:
     import torch  # heavy, as is Lightning: the baselines need neither
 
     from tasks.model.network import predict
     from tasks.training import network
+    from tasks.training.checkpoints import Part
 
-    fitted = network.fit(config.network, fit.train.numbers, fit.train.codes, fit.train.labels, fit.encoding.cardinalities)
+    rows = fit.train
+    fitted = network.fit(config.network, rows.numbers, rows.codes, rows.labels, fit.encoding.cardinalities, Part(checkpoints, part))
     probabilities = predict(fitted.network, torch.from_numpy(fit.test.numbers), torch.from_numpy(fit.test.codes))
     return probabilities.numpy().astype(np.float64), fitted, NetworkModel(fitted.network, fit.encoding, config.network, fitted.bin_edges)
 
@@ -135,6 +151,7 @@ def _record(
     folds: Sequence[_Fit],
     predicted: Sequence[Probabilities],
     seconds: float,
+    config: TrainingConfig,
     seed: int,
 ) -> TrainedModel:
     labels = np.concatenate([fold.test.labels for fold in folds])
@@ -148,6 +165,7 @@ def _record(
         bundle_digest=digest,
         features_hash=task.features_hash,
         split=task.split,
+        config=config,
         training_rows=len(final.train.labels),
         numeric_features=[column.name for column in final.encoding.numeric],
         categorical_features=[column.name for column in final.encoding.categorical],

@@ -10,7 +10,7 @@ from tasks.artifacts.data_value import HistoryScores
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split
 from tasks.edges import Bundle, Model, Models, scratch
-from tasks.execution import GPU, LIGHT, publish, stage
+from tasks.execution import GPU, LIGHT, checkpoint_place, publish, stage
 from tasks.frames import LazyFrame
 from tasks.usecase import policy
 from tasks.usecase.features import Features
@@ -70,20 +70,26 @@ def train_baselines(features: LazyFrame[Features], split: Split, config: Trainin
 
 @stage(resources=GPU, image=images.GPU, hours=6, interruptible=True)
 def train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
-    """Train the network: bf16 mixed precision on a GPU, float32 on a CPU.
+    """Train the network: bf16 mixed precision on a GPU, float32 on a CPU. A training that was killed goes on where it was.
 
     Args:
         features: Rows with their label, where known.
         split: Training days, folds, evaluation days.
         config: Sizes and schedule.
     """
-    from tasks.reporting import sections
-    from tasks.training import candidates
+    return _train_network(features, split, config)
 
-    folder = scratch("network")
-    model = candidates.train_network(_task(features, split), config, folder)
-    publish("network", sections.training([model]))
-    return Candidate(Bundle(str(folder)), model)
+
+@stage(cached=False, resources=GPU, image=images.GPU, hours=6, interruptible=True)
+def train_network_again(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
+    """Train the network though the cache may have it: to see whether it comes out the same.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Training days, folds, evaluation days.
+        config: Sizes and schedule.
+    """
+    return _train_network(features, split, config)
 
 
 @stage()
@@ -98,6 +104,24 @@ def score_histories(features: LazyFrame[Features], split: Split, config: Trainin
     from tasks.training import learning_curve
 
     return learning_curve.score_histories(_task(features, split), config.baselines, policy.DATA_VALUE)
+
+
+def _train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
+    import shutil
+
+    from tasks.caching import version_of
+    from tasks.reporting import sections
+    from tasks.training import candidates
+    from tasks.training.checkpoints import Checkpoints, identify
+
+    learned = _task(features, split)
+    identity = identify(learned.features_hash, split.model_dump_json(), config.model_dump_json(), version_of(candidates.__name__))
+    place, keep = checkpoint_place(identity)
+    folder = scratch("network")
+    model = candidates.train_network(learned, config, folder, Checkpoints(place, identity, keep=keep))
+    shutil.rmtree(place)
+    publish("network", sections.training([model]))
+    return Candidate(Bundle(str(folder)), model)
 
 
 def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import

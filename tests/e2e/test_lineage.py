@@ -43,3 +43,11 @@ def test_upkeep_leaves_what_a_version_names(finished: Project, tmp_path: Path) -
     for table, version in named.items():
         assert pl.read_delta(str(project.home / "lake" / table), version=version).height > 0
         assert re.search(rf"{table} .*versions kept: .*{version}", result.output), result.output
+
+
+def test_a_version_trained_again_has_the_same_weights_to_the_bit(finished: Project) -> None:
+    result = finished.ask("reproduce", "reproduce", "--model_version", "1")
+    assert result.status == 0, result.output
+    assert "version 1: the same weights to the bit" in result.output
+    assert "differs" not in result.output
+    assert "training.train_network_again: done" in result.output

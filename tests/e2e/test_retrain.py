@@ -101,6 +101,7 @@ def test_vanished_outputs_are_a_miss(finished: Project, tmp_path: Path) -> None:
         "ingestion.ingest: started",  # before or within the writes to the lake
         "features.build_features: started",
         "network: fold 1 of 1",  # while the network trains
+        "network: all",  # with a fold behind it
         "packaging.build_package: started",  # while the Bento is built
         "registry.register: started",  # while the version is made
     ],
@@ -118,6 +119,7 @@ def test_a_kill_costs_nothing_but_time(finished: Project, tmp_path: Path, line: 
     result = project.run("retrain")
     assert result.status == 0, result.output
     assert project.outcome() == finished.first
+    assert ("checkpoint 1 found: fold 1" in result.output) == (line == "network: all")
 
 
 def _forget(project: Project, *tasks: str) -> None:

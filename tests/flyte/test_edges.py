@@ -25,6 +25,7 @@ from flytekit.models.literals import Literal, Scalar, StructuredDataset, Structu
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.record import Window
 from tasks.artifacts.registry import Incumbent
+from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.contracts import types
 from tasks.errors import ContractViolation
@@ -57,6 +58,7 @@ SPLIT = Split(
     folds=[],
 )
 MODEL = TrainedModel(
+    config=TrainingConfig(),
     name="network",
     bundle_digest="0",
     features_hash="0",

@@ -28,6 +28,9 @@ UNCACHED = {
     "tasks.ingestion.task.tidy": "changes the lake",
     "tasks.registry.task.trace": "reads the registry",
     "tasks.registry.task.named_versions": "reads the registry",
+    "tasks.registry.task.recall": "reads the registry",
+    "tasks.registry.task.compare": "looks at the code and the lock of today",
+    "tasks.training.task.train_network_again": "is there to train what the cache has",
     "tasks.features.task.add_features": "writes the lake",
     "tasks.validation.task.find_overrides": "reads the lake",
     "tasks.validation.task.record_override": "writes the lake",
@@ -40,7 +43,7 @@ UNCACHED = {
     "tasks.retraining.task.challenged": "tells the operator of each night",
     "tasks.summary.task.summarise": "writes the report of each run",
 }
-ON_GPU = {"tasks.training.task.train_network"}
+ON_GPU = {"tasks.training.task.train_network", "tasks.training.task.train_network_again"}
 
 ENTITIES: dict[str, Any] = TASKS | WORKFLOWS
 every_task = pytest.mark.parametrize("name", sorted(TASKS))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.artifacts.settings import NetworkConfig
-from tasks.model.network import Network, Probability, fit_bins, predict
+from tasks.model.network import Dropout, Network, Probability, fit_bins, predict
 from tests.model import toy
 
 pytestmark = pytest.mark.model
@@ -75,3 +75,23 @@ def test_without_categories_there_is_a_network_too() -> None:
     network = Network(CONFIG, fit_bins(NUMBERS, 4), [])
     found = predict(network, NUMBERS, torch.empty((400, 0), dtype=torch.int64))
     assert np.isfinite(found.numpy()).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.15, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_the_mean(rate: float) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        found = Dropout(rate)(torch.ones(400, 801))
+    assert (found == 0).float().mean() == pytest.approx(rate, abs=0.003)
+    assert found.mean() == pytest.approx(1, abs=0.02)
+    assert len(found.unique()) <= 2
+    # Each value is drawn by itself: neighbours in a word and in memory are not alike.
+    zeros = (found == 0).float()
+    if rate:
+        assert (zeros[:, 1:] * zeros[:, :-1]).mean() == pytest.approx(rate**2, abs=0.006)
+
+
+def test_dropout_is_the_network_s_own_and_rests_in_evaluation(network: Network) -> None:
+    assert [type(m) for m in network.modules() if "Dropout" in type(m).__name__] == [Dropout] * CONFIG.blocks
+    values = torch.randn(5, 7)
+    assert Dropout(0.5).eval()(values) is values

@@ -42,10 +42,17 @@ def snapshot(tmp_path: Path) -> DataSnapshot:
     return factory.snapshot().model_copy(update={"tables": [table], "manifest": manifest.write(lake, "abc", entries)})
 
 
+MODEL = factory.model("network")
+
+
 @pytest.fixture
 def versions(snapshot: DataSnapshot) -> dict[int, dict[str, str]]:
     judged = {"verdict": "HOLD", "evaluation_first_day": "2013-06-03", "evaluation_last_day": "2013-06-30"}
-    tags = lineage.tags(snapshot, "team@example.com") | judged
+    tags = (
+        lineage.tags(snapshot, "team@example.com", MODEL)
+        | judged
+        | {"features_hash": MODEL.features_hash, "candidate_digest": MODEL.bundle_digest}
+    )
     return {1: {"owner": "x"}, 2: tags | {"package_digest": "f" * 64}, 3: tags | {"package_digest": DIGEST}}
 
 
@@ -129,3 +136,25 @@ def test_what_is_named_is_named_by_any_version(versions: dict[int, dict[str, str
 def test_a_tag_that_cannot_be_read_stops_upkeep(tag: str) -> None:
     with pytest.raises(RegistryError, match="the tag tables of version 1"):
         lineage.named({1: {"snapshot_hash": "x", "tables": tag}})
+
+
+def test_a_version_is_recalled_with_its_settings(versions: dict[int, dict[str, str]], snapshot: DataSnapshot) -> None:
+    found, recipe = lineage.recall("flights", versions, 3)
+    assert found == snapshot.model_copy(update={"quarantined": []})
+    assert (recipe.config, recipe.split, recipe.bundle_digest) == (MODEL.config, MODEL.split, MODEL.bundle_digest)
+    with pytest.raises(RegistryError, match="must name its lineage; got no tag 'config'"):
+        lineage.recall("flights", {1: {"owner": "x"}}, 1)
+    with pytest.raises(RegistryError, match="must have version 9"):
+        lineage.recall("flights", versions, 9)
+
+
+def test_a_training_done_again_is_the_same_or_says_what_differs(versions: dict[int, dict[str, str]]) -> None:
+    _, recipe = lineage.recall("flights", versions, 3)
+    same = lineage.compare(recipe, MODEL.split, MODEL)
+    assert (same.is_identical, same.differs) == (True, [])
+    assert "the same weights to the bit" in repr(same)
+    update = {"device": "cuda", "precision": "bf16-mixed", "bundle_digest": "e" * 64, "features_hash": "other"}
+    other = lineage.compare(recipe.model_copy(update={"lock_hash": "old"}), MODEL.split, MODEL.model_copy(update=update))
+    assert not other.is_identical
+    assert [told.split(" ")[0] for told in other.differs] == ["features", "device", "lock"]
+    assert f"device {MODEL.device}, {MODEL.precision}, now cuda, bf16-mixed" in repr(other)

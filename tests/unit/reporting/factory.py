@@ -19,6 +19,7 @@ from tasks.artifacts.evaluation import (
 from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
 from tasks.artifacts.record import Interval, SuiteCondition, Window
 from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary, StageCost
+from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
 
 RNG_SEED = 2013
@@ -110,6 +111,7 @@ def model(name: str, log_loss: float = 0.43, losses: list[float] | None = None) 
         Window(first_day=date(2013, 5, 6), last_day=date(2013, 6, 2)),
     ]
     return TrainedModel(
+        config=TrainingConfig(),
         name=name,
         bundle_digest=CANDIDATE_DIGEST if name == "network" else digest(len(name)),
         features_hash=digest(3),

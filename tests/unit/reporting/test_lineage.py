@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from tasks.artifacts.lineage import Lineage, Overdue, SourceUse, TableUpkeep, UpkeepReport
+from tasks.artifacts.lineage import Lineage, Overdue, Reproduction, SourceUse, TableUpkeep, UpkeepReport
 from tasks.artifacts.record import Window
 from tasks.reporting import lineage
 from tests.unit.reporting import factory
@@ -81,3 +81,10 @@ def test_upkeep_is_told_by_table() -> None:
     ]
     assert "Kept for too long" in words(html)
     assert "Kept for too long" not in words(lineage.upkeep(report.model_copy(update={"overdue": []})))
+
+
+@pytest.mark.parametrize(("again", "told"), [("a", "gave the same weights to the bit"), ("b", "gave other weights")])
+def test_a_reproduction_is_told(again: str, told: str) -> None:
+    html = lineage.reproduction(Reproduction(version=3, bundle_digest="a", again_digest=again, differs=[f"device {HOSTILE}, now cuda"]))
+    require_sound(html)
+    assert f"The training of version 3, done again, {told}." in words(html)

@@ -1,0 +1,133 @@
+"""Checkpoints of a training: everything that the next step needs, written whole or not at all, the last two kept.
+
+A file starts with the digest of what follows, so that one that was cut off is known, and the one before it is taken. The
+state is tensors, numbers and texts alone: reading it executes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tasks.errors import TrainingError
+
+log = logging.getLogger(__name__)
+
+State = dict[str, Any]
+"""Tensors, numbers, texts, None, and lists and dicts of them."""
+
+_SLOTS = ("a.ckpt", "b.ckpt")  # written in turn: while one is written, the other is whole
+_MAGIC = b"evergreen checkpoint 1\n"
+
+
+def identify(*parts: str) -> str:
+    """Return one name for all that a training depends on: its rows, its settings, its code."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+class Checkpoints:
+    """The states of the parts of one training, such as its folds, in two files that take turns."""
+
+    def __init__(self, folder: Path, identity: str, every_seconds: float = 30.0, keep: Callable[[Path], None] | None = None) -> None:
+        """Read what is there.
+
+        Args:
+            folder: Where the files stand; made if it is not there.
+            identity: What is trained: a checkpoint of something else is refused.
+            every_seconds: Least time between two states of a part that goes on; 0 keeps every one.
+            keep: What else is done with a file once it is written, such as an upload.
+
+        Raises:
+            TrainingError: If the files are those of another training.
+        """
+        self._folder, self._identity, self._every, self._keep = folder, identity, every_seconds, keep
+        folder.mkdir(parents=True, exist_ok=True)
+        self._parts: dict[str, State] = {}
+        self._turn, self._last = 0, time.monotonic()
+        found = sorted((state for slot in _SLOTS if (state := _read(folder / slot)) is not None), key=lambda state: state["turn"])
+        if found:
+            newest = found[-1]
+            if newest["identity"] != identity:
+                raise TrainingError(
+                    f"a checkpoint in {folder} must be of this training, {identity}",
+                    f"that of {newest['identity']}",
+                    "give no --prev-checkpoint, or remove the folder: the training starts anew",
+                )
+            self._parts, self._turn = newest["parts"], newest["turn"]
+            log.info("checkpoint %d found: %s", self._turn, ", ".join(self._parts))
+
+    def state(self, part: str) -> State | None:
+        """Return the newest state of a part, None if it has not begun."""
+        return self._parts.get(part)
+
+    def is_due(self) -> bool:
+        """Return whether the last state is old enough for another."""
+        return time.monotonic() - self._last >= self._every
+
+    def save(self, part: str, state: State) -> None:
+        """Keep the state of a part beside the newest of the others.
+
+        Raises:
+            TrainingError: If it cannot be written.
+        """
+        self._parts[part] = state
+        self._turn += 1
+        path = self._folder / _SLOTS[self._turn % len(_SLOTS)]
+        buffer = io.BytesIO()
+        torch.save({"identity": self._identity, "turn": self._turn, "parts": self._parts}, buffer)
+        data = buffer.getvalue()
+        try:
+            with open(path.with_suffix(".new"), "wb") as file:
+                file.write(_MAGIC + hashlib.sha256(data).digest() + data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(path.with_suffix(".new"), path)
+            if self._keep:
+                self._keep(path)
+        except OSError as error:
+            raise TrainingError(f"{path} must be writable", f"{error}", "free space or mend permissions, then run again") from error
+        self._last = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fit among those of a training."""
+
+    checkpoints: Checkpoints
+    name: str
+
+    @property
+    def state(self) -> State | None:
+        """Its newest state, None if it has not begun."""
+        return self.checkpoints.state(self.name)
+
+    def is_due(self) -> bool:
+        """Return whether the last state is old enough for another."""
+        return self.checkpoints.is_due()
+
+    def save(self, state: State) -> None:
+        """Keep a state of it."""
+        self.checkpoints.save(self.name, state)
+
+
+def _read(path: Path) -> State | None:
+    """Return what a file holds, None if there is none or it is not whole."""
+    if not path.is_file():
+        return None
+    found = path.read_bytes()
+    start = len(_MAGIC) + hashlib.sha256().digest_size
+    data = found[start:]
+    if not found.startswith(_MAGIC) or found[len(_MAGIC) : start] != hashlib.sha256(data).digest():
+        log.warning("%s is damaged; the checkpoint before it is taken, if there is one", path)
+        return None
+    state: State = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return state
