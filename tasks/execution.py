@@ -6,13 +6,18 @@ A stage's `task.py` decorates its functions with one of these presets and says n
 from __future__ import annotations
 
 import functools
+import logging
 import os
+import shutil
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from flytekit import Cache, Deck, Resources, current_context, task
+from flytekit.exceptions.user import FlyteDataNotFoundException
 
 import images
 from tasks import local
@@ -22,6 +27,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 local.install()
+
+log = logging.getLogger(__name__)
+
+_ABANDONED_AFTER = 7 * 24 * 3_600  # seconds
 
 CPU = Resources(cpu="2", mem="8Gi")
 GPU = Resources(cpu="4", mem="16Gi", gpu="1")
@@ -90,15 +99,35 @@ def checkpoint_place(identity: str) -> tuple[Path, Callable[[Path], None] | None
     below the home, one a training, and the next run of the same training finds it.
     """
     if not local.is_pod():
-        return local.home() / "checkpoints" / identity, None
+        folder = local.home() / "checkpoints"
+        _forget(folder)
+        return folder / identity, None
     folder = Path(current_context().working_directory) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = current_context().checkpoint
-    if checkpoint is None:  # the platform was given no place for them
+    try:
+        checkpoint = current_context().checkpoint
+    except NotImplementedError:  # the platform was given no place for them
         return folder, None
+
+    def keep(path: Path) -> None:
+        try:
+            checkpoint.save(path)
+        except Exception as error:  # of whatever storage: a training must not end for it, and the next state tries again
+            log.warning("a checkpoint could not be handed on: %s", error)
+
     if checkpoint.prev_exists():
-        checkpoint.restore(folder)
-    return folder, checkpoint.save
+        with suppress(FlyteDataNotFoundException):  # that attempt ended before its first state
+            checkpoint.restore(folder)
+        for path in sorted(folder.glob("*.ckpt")):
+            keep(path)  # the attempt after this one is given what this one kept, and no more
+    return folder, keep
+
+
+def _forget(folder: Path) -> None:
+    """Remove checkpoints of trainings that nobody went on with for a week."""
+    for training in folder.glob("*"):
+        if time.time() - training.stat().st_mtime > _ABANDONED_AFTER:
+            shutil.rmtree(training, ignore_errors=True)
 
 
 def lake_uri() -> str:

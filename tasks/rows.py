@@ -78,7 +78,7 @@ def _holds(check: Any, value: pl.Expr) -> tuple[str, pl.Expr]:
             return f"one of {shown}", value.is_in(allowed)
         case "str_matches":
             return f"matches {s['pattern']}", value.str.contains(s["pattern"])
-    raise NotImplementedError(f"contract check {check.name!r} has no translation in tasks/contracts.py")
+    raise NotImplementedError(f"contract check {check.name!r} has no translation in tasks/rows.py")
 
 
 def _checks(schema: type[pa.DataFrameModel], rules: Sequence[RowRule]) -> list[_Check]:

@@ -35,7 +35,7 @@ def ingest(as_of: datetime, source: str) -> Snapshot:
         known_by=raw.known_by,
         zone=raw.LOCAL_ZONE,
         settled_after=raw.SETTLED_AFTER,
-        version=version_of(contract.__name__),
+        version=" ".join(map(version_of, (contract.__name__, raw.__name__))),
     )
     snapshot = days.ingest(raw_data, lake_uri(), as_of.astimezone(UTC))
     publish("snapshot", sections.snapshot(snapshot))

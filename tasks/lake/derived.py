@@ -14,11 +14,13 @@ from datetime import date, timedelta
 import polars as pl
 
 from tasks.artifacts.data import DataSnapshot
+from tasks.errors import LakeError
 from tasks.lake import content, ledger, tables
 from tasks.lake.ledger import Entry
 
 log = logging.getLogger(__name__)
 
+_ATTEMPTS = 4
 _LONGEST_STRETCH = 92
 """Days made at once: a quarter bounds the memory, and features' context of a month costs a third more."""
 
@@ -53,21 +55,33 @@ def bring_up(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[
         The table's version, and how many days were made.
 
     Raises:
-        LakeError: If a table is missing or damaged.
+        LakeError: If a table is missing or damaged, or others write it without end.
         StorageError: If the lake cannot be written.
     """
-    uri, stored = f"{lake}/{table.name}", ledger.read(lake, table.name)
+    uri = f"{lake}/{table.name}"
+    before = tables.version_of(uri) if tables.exists(uri) else None
+    stored = ledger.read(lake, table.name)
     due = [day for day, wanted in inputs.items() if (entry := stored.get((table.name, day))) is None or entry.fingerprint != wanted]
-    for stretch in _stretches(due):
+    log.info("%s: %d of %d days to make", table.name, len(due), len(inputs))
+    if not due and before is not None:
+        return before, 0
+    for _ in range(_ATTEMPTS):
+        version = _make(lake, snapshot, table, inputs, due)
+        if version == tables.version_of(uri):
+            return version, len(due)
+        # Another run wrote between: of these days its rows may stand beside our entries in the ledger, or the other way round.
+    raise LakeError(f"one run at a time must make {table.name}", f"{_ATTEMPTS} others between", "wait for the other runs, then run again")
+
+
+def _make(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[date, str], days: Sequence[date]) -> int:
+    """Make days, and record them; return the version after the last write."""
+    uri, version = f"{lake}/{table.name}", -1
+    for stretch in _stretches(days):
         rows = table.build(stretch[0], stretch[-1])
-        if table.is_small:
-            tables.replace(uri, rows, tables.where(stretch))
-        else:
-            tables.overwrite_days(uri, rows, stretch)
+        version = tables.replace(uri, rows, tables.where(stretch)) if table.is_small else tables.overwrite_days(uri, rows, stretch)
         found = content.by_day(rows)
         ledger.write(lake, table.name, [_entry(snapshot, table, day, inputs[day], *found.get(day, content.NOTHING)) for day in stretch])
-    log.info("%s: %d of %d days made", table.name, len(due), len(inputs))
-    return tables.version_of(uri), len(due)
+    return version
 
 
 def _entry(snapshot: DataSnapshot, table: Derived, day: date, inputs: str, rows: int, content_hash: str) -> Entry:

@@ -185,7 +185,7 @@ def where(days: Iterable[date], table: str | None = None) -> str:
     return f"{DAY} IN ({listed})" + (f" AND table = '{table}'" if table else "")
 
 
-def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> None:
+def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> int:
     """Replace whole days in one commit: afterwards the table holds for these days exactly `rows`.
 
     Args:
@@ -193,22 +193,27 @@ def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> None:
         rows: The new rows, with a Date column `batch_day` of which every value is in `days`.
         days: The days to replace; a day without rows is emptied.
 
+    Returns:
+        The version that holds them.
+
     Raises:
         LakeError: If the table has another schema, or stays in conflict with another writer.
         StorageError: If the disk is full or not writable.
     """
     wanted = sorted(days)
-    _write(uri, rows, where(wanted) if wanted else None, partition_by=[DAY])
+    return _write(uri, rows, where(wanted) if wanted else None, partition_by=[DAY]).version()
 
 
-def replace(uri: str, rows: pl.DataFrame, predicate: str) -> None:
-    """Replace the rows of a small table that meet a predicate, in one commit. Raises as `overwrite_days` does.
+def replace(uri: str, rows: pl.DataFrame, predicate: str) -> int:
+    """Replace the rows of a small table that meet a predicate, in one commit; as `overwrite_days`.
 
     Each commit leaves a file; when there are many, another commit makes one of them, so that reading stays cheap.
     """
     table = _write(uri, rows, predicate, partition_by=None)
     if len(table.file_uris()) > _MANY_FILES:
         compact(uri)
+        return version_of(uri)
+    return table.version()
 
 
 def overwrite(uri: str, rows: pl.DataFrame) -> None:

@@ -48,14 +48,15 @@ def tidy(lake: str, named: NamedData, keep: timedelta, now: datetime) -> UpkeepR
 
 
 def overdue(lake: str, retention: Mapping[tuple[str, str], int], today: date) -> list[Overdue]:
-    """Return what the newest version of the lake's daily tables holds for longer than it should.
+    """Return what the newest version of the lake's tables holds for longer than it should.
 
     Args:
         lake: Folder or URI of the lake.
         retention: Table and column to the days for which a value is kept.
-        today: The day to count from.
+        today: The day to count from; a table without days is as old as its last change.
     """
-    held = [(name, day) for (name, day), entry in ledger.read(lake).items() if day != UNDATED and entry.rows]
+    entries = {at: entry for at, entry in ledger.read(lake).items() if entry.rows}
+    held = [(name, day if day != UNDATED else entry.known_at.date()) for (name, day), entry in entries.items()]
     found = []
     for (name, column), limit in sorted(retention.items()):
         days = sorted(day for table, day in held if table == name and (today - day).days > limit)

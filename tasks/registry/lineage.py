@@ -24,6 +24,7 @@ from tasks.lake.ledger import UNDATED
 
 log = logging.getLogger(__name__)
 
+_UNKNOWN = "unknown"
 _ROOT = Path(__file__).resolve().parents[2]
 _PREDICTION = re.compile(r"([0-9a-f]{12})-[0-9A-Za-z_-]+")
 _MEND_ID = "give the prediction_id of the service's answer, <12 digits of the package's digest>-<anything>, or a --model_version"
@@ -92,7 +93,7 @@ def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
         version=recipe.version,
         bundle_digest=recipe.bundle_digest,
         again_digest=again.bundle_digest,
-        differs=[f"{name} {then}, now {now}" for name, (then, now) in pairs.items() if then != now],
+        differs=[f"{name} {then}, now {now}" for name, (then, now) in pairs.items() if then != now or then == _UNKNOWN],
     )
 
 
@@ -212,10 +213,10 @@ def _commit() -> str:
             ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=_ROOT, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return _UNKNOWN
     return done.stdout.strip()
 
 
 def _lock() -> str:
     lock = _ROOT / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "unknown"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else _UNKNOWN

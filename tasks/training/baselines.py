@@ -48,7 +48,8 @@ def fit_logistic(rows: Encoded, preprocessing: Preprocessing, config: BaselineCo
     return LogisticModel(preprocessing, float(model.intercept_[0]), parts[0].tolist(), [part.tolist() for part in parts[1:]])
 
 
-def _lightgbm_parameters(config: BaselineConfig) -> dict[str, Any]:
+def lightgbm_parameters(config: BaselineConfig) -> dict[str, Any]:
+    """Return LightGBM's own parameters for a config."""
     return {
         "objective": "binary",
         "num_leaves": config.lightgbm_leaves,
@@ -72,7 +73,7 @@ def _boost(rows: Encoded, config: BaselineConfig, rounds: int) -> Any:
     inputs = np.hstack([rows.numbers, rows.codes])
     categorical = list(range(rows.numbers.shape[1], inputs.shape[1]))
     data = lightgbm.Dataset(inputs, rows.labels, categorical_feature=categorical, free_raw_data=True)
-    return lightgbm.train(_lightgbm_parameters(config), data, num_boost_round=rounds)
+    return lightgbm.train(lightgbm_parameters(config), data, num_boost_round=rounds)
 
 
 def fit_lightgbm(

@@ -85,16 +85,18 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save({"identity": self._identity, "turn": self._turn, "parts": self._parts}, buffer)
         data = buffer.getvalue()
+        written = path.with_suffix(f".{os.getpid()}")
         try:
-            with open(path.with_suffix(".new"), "wb") as file:
+            self._folder.mkdir(parents=True, exist_ok=True)  # another run of the same training may have come to its end
+            with open(written, "wb") as file:
                 file.write(_MAGIC + hashlib.sha256(data).digest() + data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(path.with_suffix(".new"), path)
-            if self._keep:
-                self._keep(path)
+            os.replace(written, path)
         except OSError as error:
             raise TrainingError(f"{path} must be writable", f"{error}", "free space or mend permissions, then run again") from error
+        if self._keep:
+            self._keep(path)
         self._last = time.monotonic()
 
 

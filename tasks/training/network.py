@@ -39,6 +39,9 @@ _LOOKED_AT_EVERY = 50
 _EXPLODED = 5.0
 """Nats: a constant probability has less than 0.7, so that a mean of several steps above this has left the data behind."""
 
+_FEWEST_LOSSES = 10
+"""Steps whose mean loss tells that it has exploded: one batch may be odd."""
+
 _TOLD_EVERY = 30.0  # seconds
 
 
@@ -56,6 +59,12 @@ class Fitted:
 def pick_device() -> str:
     """Return `cuda` if there is a GPU, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def arithmetic() -> str:
+    """Return what decides on the order in which numbers are added: the kind of device and, on a CPU, its threads."""
+    device = pick_device()
+    return torch.cuda.get_device_name() if device == "cuda" else f"{device}, {torch.get_num_threads()} threads"
 
 
 def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, cardinalities: list[int], part: Part | None = None) -> Fitted:
@@ -136,12 +145,13 @@ class _Training:
             self._epoch_losses.append(self._take(index))
             self.step += 1
             is_last = self.step % self.steps_an_epoch == 0
-            if is_last or self.step % _LOOKED_AT_EVERY == 0 or (part and part.is_due()):
+            is_due = part is not None and (part.is_due() or self.step == self.steps)
+            if is_last or is_due or self.step % _LOOKED_AT_EVERY == 0:
                 self._require_sound()
             if is_last:
                 self.losses.append(torch.stack(self._epoch_losses).mean().item())
                 self._epoch_losses.clear()
-            if part and (part.is_due() or self.step == self.steps):
+            if part and is_due:
                 part.save(self.state())
             now = time.perf_counter()
             if is_last or now - told > _TOLD_EVERY:
@@ -195,7 +205,8 @@ class _Training:
 
     def _require_sound(self) -> None:
         mean = torch.stack(self._epoch_losses[-_LOOKED_AT_EVERY:]).mean().item()
-        if not math.isfinite(mean) or mean > _EXPLODED:
+        is_told_by_several = len(self._epoch_losses) >= min(_FEWEST_LOSSES, self.steps_an_epoch)
+        if not math.isfinite(mean) or (is_told_by_several and mean > _EXPLODED):
             raise TrainingError(
                 f"the training loss must be finite and below {_EXPLODED:.0f}",
                 f"{mean:.4g} at step {self.step} of {self.steps}",

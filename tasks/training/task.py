@@ -77,7 +77,7 @@ def train_network(features: LazyFrame[Features], split: Split, config: TrainingC
         split: Training days, folds, evaluation days.
         config: Sizes and schedule.
     """
-    return _train_network(features, split, config)
+    return _train_network(features, split, config, "first")
 
 
 @stage(cached=False, resources=GPU, image=images.GPU, hours=6, interruptible=True)
@@ -89,7 +89,7 @@ def train_network_again(features: LazyFrame[Features], split: Split, config: Tra
         split: Training days, folds, evaluation days.
         config: Sizes and schedule.
     """
-    return _train_network(features, split, config)
+    return _train_network(features, split, config, "again")
 
 
 @stage()
@@ -106,20 +106,21 @@ def score_histories(features: LazyFrame[Features], split: Split, config: Trainin
     return learning_curve.score_histories(_task(features, split), config.baselines, policy.DATA_VALUE)
 
 
-def _train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
+def _train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig, purpose: str) -> Candidate:
     import shutil
 
     from tasks.caching import version_of
     from tasks.reporting import sections
-    from tasks.training import candidates
+    from tasks.training import candidates, network
     from tasks.training.checkpoints import Checkpoints, identify
 
     learned = _task(features, split)
-    identity = identify(learned.features_hash, split.model_dump_json(), config.model_dump_json(), version_of(candidates.__name__))
+    learned_from = (learned.features_hash, split.model_dump_json(), config.model_dump_json())
+    identity = identify(purpose, *learned_from, version_of(candidates.__name__), network.arithmetic())
     place, keep = checkpoint_place(identity)
     folder = scratch("network")
     model = candidates.train_network(learned, config, folder, Checkpoints(place, identity, keep=keep))
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)
     publish("network", sections.training([model]))
     return Candidate(Bundle(str(folder)), model)
 

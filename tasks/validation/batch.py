@@ -50,7 +50,7 @@ def validate(
     Args:
         snapshot: What is checked.
         profiles: The profile of each table.
-        entries: The snapshot's manifest: `table`, `batch_day`, `rows` and `quarantined` of each table and day.
+        entries: The snapshot's manifest: `table`, `batch_day`, `rows_read`, `rows` and `quarantined` of each table and day.
         contracts: The tables' contracts; the first daily one is the main one.
         rules: Thresholds.
         overrides: What persons let pass: a STOP of that rule (and day) becomes a WARN that says who and why.
@@ -99,11 +99,11 @@ def _quarantined(entries: pl.DataFrame, table: Table, rules: BatchRules) -> Outc
     share = aside / max(1, read)
     severity = graded(share, rules.quarantined_share_warn, rules.quarantined_share_stop)
     told = f"{aside:,} rows, {share:.3%}"
-    of_day = pl.col("quarantined") / (pl.col("rows") + pl.col("quarantined"))
+    of_day = pl.col("quarantined") / pl.col("rows_read")  # of the newest day, most may not be known yet
     bad = entries.filter(pl.col(DAY) != UNDATED, pl.col("quarantined") > 0, of_day >= rules.quarantined_day_share_warn).select(
         DAY,
         (of_day >= rules.quarantined_day_share_stop).alias("is_stop"),
-        pl.format("{} of {} rows", "quarantined", pl.col("rows") + pl.col("quarantined")).alias("found"),
+        pl.format("{} of {} rows", "quarantined", "rows_read").alias("found"),
     )
     return Outcome(
         f"quarantine of {table.name}",

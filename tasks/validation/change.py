@@ -9,9 +9,10 @@ from __future__ import annotations
 import polars as pl
 
 from tasks.artifacts.settings import BatchRules
-from tasks.contracts import Table, columns, describe
+from tasks.contracts import Table, columns, describe, sensitive
+from tasks.rows import MASK
 from tasks.validation.outcome import TOO_FEW, Outcome, by_day
-from tasks.validation.profile import DAY, KEY
+from tasks.validation.profile import DAY, KEY, MOST_VALUES
 
 
 def changes(profile: pl.DataFrame, table: Table, rules: BatchRules) -> list[Outcome]:
@@ -152,11 +153,12 @@ def _scale(compared: pl.DataFrame, whole: pl.DataFrame, table: Table, rules: Bat
         (pl.col("scale") >= rules.scale_stop) | (pl.col("level") >= rules.level_stop) | (pl.col("held") >= rules.held_level_stop)
     ).fill_null(False)
     is_odd = is_stop | ((pl.col("scale") >= rules.scale_warn) | (pl.col("level") >= rules.level_warn)).fill_null(False)
-    found = pl.format(
-        "{}: median {} (before {} to {}), deviation {} (usually {})",
-        "column",
+    numbers = pl.format(
+        "median {} (before {} to {}), deviation {} (usually {})",
         *(pl.col(name).round(2) for name in ("median", "median_min", "median_max", "deviation", "usual_deviation")),
     )
+    is_hidden = pl.col("column").is_in(sensitive(table.schema))
+    found = pl.format("{}: {}", "column", pl.when(is_hidden).then(pl.lit(f"median and deviation {MASK}")).otherwise(numbers))
     return _outcome(
         f"scale of {table.name}",
         f"median and deviation within the range of the {rules.weeks} weeks before, or near it",
@@ -189,6 +191,7 @@ def _categories(whole: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome
         )
         for kind, found in (("new", news), ("gone", gone))
     ]
+    told.append(_many(whole).filter(is_compared))
     return _outcome(
         f"categories of {table.name}",
         f"no category that no day before had ({rules.new_values_stop} in a day stop), and each of a few that every day had",
@@ -200,10 +203,19 @@ def _categories(whole: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome
 def _gone(whole: pl.DataFrame, seen: pl.DataFrame, rules: BatchRules) -> pl.DataFrame:
     """Return the days and values of columns with few categories that every day of the weeks before had, and this one has not."""
     few = seen.group_by("column").agg(pl.col("values").unique()).filter(pl.col("values").list.len() <= rules.few_values)
-    grid = whole.select(DAY, "column").join(few.explode("values", empty_as_null=False, keep_nulls=False), on="column")
+    listed = whole.filter(pl.col("values").is_not_null())
+    grid = listed.select(DAY, "column").join(few.explode("values", empty_as_null=False, keep_nulls=False), on="column")
     there = grid.join(seen.with_columns(there=pl.lit(1, pl.Int8)), on=[DAY, "column", "values"], how="left").sort(DAY)
     before = pl.col("there").fill_null(0).rolling_min_by(DAY, f"{rules.weeks}w", closed="left", min_samples=7 * rules.fewest_weeks)
     return there.filter(pl.col("there").is_null() & (before.over("column", "values") == 1)).select(DAY, "column", "values")
+
+
+def _many(whole: pl.DataFrame) -> pl.DataFrame:
+    """Return the days on which a column that had few enough values to list them has too many: it is coded in another way."""
+    before = pl.col("values").is_not_null().cast(pl.Int8).cum_max().shift(1).over("column", order_by=DAY)
+    return whole.filter(pl.col("values").is_null() & (pl.col("distinct") > MOST_VALUES) & (before == 1)).select(
+        DAY, pl.lit(True).alias("is_stop"), pl.format("{}: {} values, never as many before", "column", "distinct").alias("found")
+    )
 
 
 def _label(compared: pl.DataFrame, table: Table, rules: BatchRules) -> Outcome:

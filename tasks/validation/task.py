@@ -137,5 +137,5 @@ def _profiles(snapshot: DataSnapshot):  # type: ignore[no-untyped-def]  # frames
     from tasks.validation import profile, store
 
     days = {table.name: source.day_of(table) for table in contract.TABLES if table.is_daily}
-    version = " ".join(map(version_of, (profile.__name__, contract.__name__)))
+    version = " ".join(map(version_of, (profile.__name__, contract.__name__, source.__name__)))
     return store.profiles(snapshot, lake_uri(), contract.TABLES, days, source.known_by, version)

@@ -75,7 +75,7 @@ def judged(rows: dict[str, pl.LazyFrame], as_of: datetime) -> ValidationReport:
     )
     dated = {name: frames[name].with_columns(day.alias(DAY)) for name, day in days.items()}
     profiles = {table.name: profile(dated.get(table.name, frames[table.name]).collect(), table) for table in TABLES}
-    nothing = pl.DataFrame(schema={"table": pl.String, DAY: pl.Date, "rows": pl.Int64, "quarantined": pl.Int64})
+    nothing = pl.DataFrame(schema={"table": pl.String, DAY: pl.Date, "rows_read": pl.Int64, "rows": pl.Int64, "quarantined": pl.Int64})
     return validate(snapshot, profiles, nothing, TABLES, policy.BATCH)
 
 

@@ -84,13 +84,17 @@ def model(folder: Path) -> TrainedModel:
     return found
 
 
-def test_the_next_attempt_goes_on_to_the_same_model(attempt: Callable[..., tuple[int, str, Path]]) -> None:
-    status, log, taken = attempt("taken", kill_at="network: all")
+def test_attempts_go_on_to_the_same_model(attempt: Callable[..., tuple[int, str, Path]]) -> None:
+    status, log, early = attempt("early", kill_at="network: fold 1 of 1")  # before there is anything to keep
     assert status == -signal.SIGKILL, log
-    status, log, second = attempt("second", previous=taken / "kept")
+    status, log, second = attempt("second", previous=early / "kept", kill_at="network: all")
+    assert status == -signal.SIGKILL, log
+    status, log, third = attempt("third", previous=second / "kept", kill_at="network: all")  # has made nothing of its own
+    assert status == -signal.SIGKILL, log
+    status, log, last = attempt("last", previous=third / "kept")
     assert status == 0, log
     assert "found: fold 1" in log
     status, log, undisturbed = attempt("undisturbed")
     assert status == 0, log
     assert "found" not in log
-    assert model(second).bundle_digest == model(undisturbed).bundle_digest
+    assert model(last).bundle_digest == model(undisturbed).bundle_digest

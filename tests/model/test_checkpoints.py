@@ -122,6 +122,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path / "folder", "this one")
     (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").write_text("a file")
     with pytest.raises(TrainingError, match="must be writable"):
         checkpoints.save("all", {"step": 1})
 

@@ -69,3 +69,21 @@ def test_a_run_that_was_killed_before_the_ledger_makes_its_days_again(tmp_path: 
     version, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(2)), inputs())
     assert made == 10
     assert tables.scan(f"{lake}/twice", version).collect()["value"].to_list() == [2] * 20
+
+
+def test_another_run_between_makes_the_days_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other writes its rows and its ledger between our rows and our ledger."""
+    lake, builder = str(tmp_path), Builder(1)
+    write = derived.ledger.write
+
+    def late(*arguments: object) -> None:
+        monkeypatch.setattr(derived.ledger, "write", write)
+        derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(2)), inputs(changed=(3,)))
+        write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(derived.ledger, "write", late)
+    version, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", builder), inputs())
+    assert made == 10
+    assert len(builder.asked) == 2
+    assert tables.scan(f"{lake}/twice", version).collect()["value"].to_list() == [1] * 20
+    assert derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(9)), inputs()) == (version, 0)

@@ -213,7 +213,8 @@ def test_values_beyond_their_retention_are_named(tmp_path: Path) -> None:
     assert overdue(lake, {("flights", "who"): 30, ("weather", "who"): 1}, today) == []
     [found] = overdue(lake, {("flights", "who"): 9}, today)
     assert (found.table, found.column, found.retention_days) == ("flights", "who", 9)
-    assert (found.days, found.first_day, found.last_day) == (2, DAYS[0], DAYS[1])
+    assert (found.days, found.first_day, found.last_day) == (2, DAYS[0], DAYS[1])  # what has no day is of the 9th
+    assert overdue(lake, {("flights", "who"): 2}, today)[0].days == 5
 
 
 def test_a_version_that_upkeep_removed_says_so(lake: str) -> None:

@@ -151,6 +151,8 @@ def test_a_version_is_recalled_with_its_settings(versions: dict[int, dict[str, s
 def test_a_training_done_again_is_the_same_or_says_what_differs(versions: dict[int, dict[str, str]]) -> None:
     _, recipe = lineage.recall("flights", versions, 3)
     same = lineage.compare(recipe, MODEL.split, MODEL)
+    unknown = lineage.compare(recipe.model_copy(update={"code_commit": "unknown"}), MODEL.split, MODEL)
+    assert [told.split(",")[0] for told in unknown.differs] == ["code commit unknown"]
     assert (same.is_identical, same.differs) == (True, [])
     assert "the same weights to the bit" in repr(same)
     update = {"device": "cuda", "precision": "bf16-mixed", "bundle_digest": "e" * 64, "features_hash": "other"}

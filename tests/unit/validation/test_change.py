@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandera.polars as pa
 import polars as pl
 import pytest
 
+from tasks.artifacts.data import Severity
+from tasks.contracts import Table
 from tasks.validation.change import changes
 from tasks.validation.outcome import TOO_FEW, Outcome
 from tests.unit.validation import toy
@@ -127,3 +130,22 @@ def test_emptied_columns_are_told_once() -> None:
     outcomes = judged(toy.on_day(toy.events(), BAD, value=evenings_gone))
     assert len(outcomes["nulls"].events) == 1
     assert list(outcomes["scale"].events) == []
+
+
+def test_a_category_of_too_many_values_to_list_stops() -> None:
+    rows = toy.events({BAD: 200})
+    bad = rows.with_columns(kind=pl.when(pl.col("on") == toy.day(BAD)).then(pl.format("k{}", "number")).otherwise("kind"))
+    found = judged(bad)["categories"]
+    assert [(e.day, e.severity, e.found) for e in found.events] == [(toy.day(BAD), Severity.STOP, "kind: 200 values, never as many before")]
+
+
+def test_numbers_of_a_sensitive_column_are_masked() -> None:
+    class Paid(pa.DataFrameModel):
+        on: pl.Date = pa.Field(metadata={"role": "key"})
+        number: int = pa.Field(metadata={"role": "key"})
+        value: float = pa.Field(metadata={"sensitivity": "restricted"})
+
+    table = Table("paid", Paid, ("on", "number"))
+    rows = toy.on_day(toy.events(), BAD, value=pl.col("value") * 60).select("on", "number", "value")
+    outcomes = {o.rule: o for o in changes(toy.profiled(rows, table), table, toy.RULES)}
+    assert [e.found for e in outcomes["scale of paid"].events] == ["value: median and deviation <sensitive>"]

@@ -122,7 +122,7 @@ def on_day(frame: pl.DataFrame, index: int, **changed: Any) -> pl.DataFrame:
 
 
 def profiled(frame: pl.DataFrame, table: Table = TOY) -> pl.DataFrame:
-    dated = pl.col("on") if table is TOY else pl.col("at").dt.date()
+    dated = pl.col("at").dt.date() if table is READINGS else pl.col("on")
     return profile(frame.with_columns(dated.alias(DAY)), table)
 
 
@@ -153,4 +153,5 @@ def check(
     held = pl.DataFrame(entries, schema={"table": pl.String, DAY: pl.Date, "rows": pl.Int64})
     bad = pl.DataFrame({"table": "toy", DAY: on, "quarantined": n} for on, n in (bad_by_day or {UNDATED: quarantined}).items())
     counts = held.join(bad, on=["table", DAY], how="full", coalesce=True).with_columns(pl.col("rows", "quarantined").fill_null(0))
+    counts = counts.with_columns(rows_read=pl.col("rows") + pl.col("quarantined"))
     return validate(snapshot, profiles, counts, (TOY, PLACES), rules, overrides)
