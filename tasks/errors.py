@@ -42,6 +42,10 @@ class BatchAnomaly(EvergreenError):
     """A batch as a whole is not fit to train on; the validation verdict is STOP."""
 
 
+class ConfigError(EvergreenError):
+    """A setting has an unknown name, or a value that is not allowed."""
+
+
 class SplitError(EvergreenError):
     """Too few days, rows or classes to train and evaluate."""
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from tasks.artifacts.record import Record
+from tasks.errors import ConfigError
 
 
 class NetworkConfig(Record):
@@ -46,6 +50,29 @@ class TrainingConfig(Record):
     fold_days: int = Field(28, ge=7, le=366, description="Days of a fold")
     training_days: int = Field(28, ge=7, le=3660, description="Fewest days before the first fold")
     evaluation_rows: int = Field(200, ge=50, description="Fewest labelled rows in every fold and in the evaluation days")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, given: Any, validate: ModelWrapValidatorHandler[TrainingConfig]) -> TrainingConfig:
+        """Say what is allowed: `config` is typed by hand."""
+        try:
+            return validate(given)
+        except ValidationError as error:
+            told = [_explained(found["loc"], found["type"], found["msg"], found["input"]) for found in error.errors()]
+            mend = "every setting with its range stands in tasks/artifacts/settings.py; `--help` shows the same"
+            raise ConfigError("config must have known settings with allowed values", "; ".join(told), mend) from error
+
+
+def _explained(place: tuple[int | str, ...], kind: str, message: str, given: object) -> str:
+    """Return one line on what is wrong with one setting."""
+    name = ".".join(map(str, place))
+    if kind != "extra_forbidden":
+        return f"{name or 'config'} = {given!r:.80}: {message[:1].lower()}{message[1:]}"
+    form: type[Record] = TrainingConfig
+    for part in place[:-1]:
+        form = form.model_fields[str(part)].annotation  # type: ignore[assignment]
+    near = get_close_matches(str(place[-1]), form.model_fields, n=1)
+    return f"{name}: no such setting; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(form.model_fields)}")
 
 
 class Costs(Record):

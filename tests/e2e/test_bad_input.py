@@ -160,3 +160,9 @@ def test_a_full_disk(tmp_path: Path, small_source: str) -> None:
     assert done.returncode != 0
     assert "must be writable" in " ".join(output.replace("│", " ").split()), output
     assert project.run("ingest").status == 0  # and with room again it goes on
+
+
+def test_a_setting_that_there_is_not(tmp_path: Path, small_source: str) -> None:
+    project = Project(tmp_path / "home", small_source, config={"network": {"widht": 64}, "folds": 0})
+    _assert_clear(project.run("training"), "network.widht: no such setting; did you mean width?", "folds = 0", "settings.py")
+    assert not (project.home / "lake").exists()

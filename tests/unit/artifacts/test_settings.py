@@ -1,0 +1,38 @@
+"""Settings typed by hand: what is wrong is told by its place, with what is allowed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tasks.artifacts.settings import TrainingConfig
+from tasks.errors import ConfigError
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"foldz": 1}, "foldz: no such setting; did you mean folds?"),
+        ({"network": {"widht": 64}}, "network.widht: no such setting; did you mean width?"),
+        ({"baselines": {"xyz": 1}}, "baselines.xyz: no such setting; there are lightgbm_rounds, lightgbm_learning_rate,"),
+        ({"network": {"k": 0}}, "network.k = 0: input should be greater than or equal to 1"),
+        ({"network": {"learning_rate": "fast"}}, "network.learning_rate = 'fast': input should be a valid number"),
+        ({"folds": 1, "fold_days": 3, "network": {"dropout": 1}}, "network.dropout = 1: input should be less than 1; fold_days = 3: "),
+        ([], "config = []: input should be"),
+    ],
+)
+def test_what_is_wrong_is_told(given: Any, found: str) -> None:
+    for read, value in ((TrainingConfig.model_validate, given), (TrainingConfig.model_validate_json, json.dumps(given))):
+        with pytest.raises(ConfigError, match="config must have known settings") as error:
+            read(value)
+        assert found.casefold() in error.value.found.casefold()
+        assert "settings.py" in error.value.mend
+
+
+def test_what_is_left_out_keeps_its_default() -> None:
+    found = TrainingConfig.model_validate({"network": {"width": 64}})
+    assert (found.network.width, found.network.k, found.folds) == (64, TrainingConfig().network.k, TrainingConfig().folds)
