@@ -25,6 +25,7 @@ _TONES = {verdict: (tone, sign) for tone, (sign, verdicts) in _MARKS.items() for
 _MOST_ROWS = 200  # of a table: more is a file's work, and a page stays below half a megabyte
 _MOST_CHARACTERS = 400  # of a cell
 _LONG = 34  # characters: a digest rather than a name or a number
+_DAY = re.compile(r"<td>(\d{4}-\d\d-\d\d)</td>")
 _NUMBER = re.compile(r"[<+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?( ?(%|s|min|h|MB)( \d+ (s|min))?)?( \[[^\]]*\])?")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 NOTHING = "-"
@@ -111,6 +112,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         body = TableRenderer().to_html(frame, header_labels=list(headers))
     for verdict, (tone, _) in _TONES.items():
         body = body.replace(f"<td>{mark(verdict)}</td>", f'<td class="{tone}">{mark(verdict)}</td>')
+    body = _DAY.sub(r'<td class="day">\1</td>', body)
     right = " ".join(f"r{n}" for n in range(1, len(headers) + 1) if _is_numeric([row[n - 1] for row in cells]))
     left_out = len(rows) - len(cells)
     more = paragraph(f"{text.count(left_out, 'more row')} not shown.") if left_out else ""

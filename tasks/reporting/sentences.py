@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
@@ -25,8 +26,11 @@ def snapshot(record: DataSnapshot) -> str:
 
 def validation(record: ValidationReport) -> str:
     """Say whether the batch is fit to train on."""
-    total = len(record.findings)
-    found = {severity: sum(f.severity == severity for f in record.findings) for severity in Severity}
+    ranks = list(Severity)  # PASS, WARN, STOP; a rule may have a finding a day, of which the worst counts
+    worst: dict[str, Severity] = {}
+    for finding in record.findings:
+        worst[finding.rule] = max(worst.get(finding.rule, Severity.PASS), finding.severity, key=ranks.index)
+    total, found = len(worst), Counter(worst.values())
     if record.verdict == Severity.STOP:
         also = f" and {found[Severity.WARN]} more with a warning" if found[Severity.WARN] else ""
         return f"The batch is not fit to train on: {found[Severity.STOP]} of {text.count(total, 'rule')} broken{also}."

@@ -43,6 +43,7 @@ font-variant-numeric:tabular-nums}}
 .evergreen .table .table-class td{{text-align:left;vertical-align:top;border:0;border-bottom:1px solid #e2e2e2;padding:6px 14px 6px 8px;
 max-width:560px;overflow-wrap:anywhere}}
 .evergreen .table .table-class td:first-child:not([class]){{min-width:9.5em}}
+.evergreen .table .table-class td.day{{white-space:nowrap}}
 .evergreen .table .table-class tr:nth-child(even){{background:none}}
 .evergreen .table .table-class tr:hover{{background:#f6f7f8}}
 .evergreen .table .table-class td.good,.evergreen .table .table-class td.care,.evergreen .table .table-class td.bad,

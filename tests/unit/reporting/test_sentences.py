@@ -28,6 +28,13 @@ def test_validation(verdict: Severity, sentence: str) -> None:
     assert sentences.validation(factory.validation(verdict)) == sentence
 
 
+def test_a_rule_that_warns_on_two_days_counts_once() -> None:
+    report = factory.validation(Severity.WARN)
+    warned = next(f for f in report.findings if f.severity == Severity.WARN)
+    twice = report.model_copy(update={"findings": [*report.findings, warned.model_copy(update={"day": factory.FIRST})]})
+    assert sentences.validation(twice) == sentences.validation(report)
+
+
 def test_training_with_and_without_folds() -> None:
     model = factory.model("network", 0.4362)
     assert sentences.training([model]) == (
