@@ -21,7 +21,7 @@ import images
 from launchplans import manual, scheduled, triggered
 from tasks.training.task import ALERT_EMAILS
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
-from tests.flyte.test_interfaces import UNCACHED
+from tests.flyte.test_interfaces import ON_GPU, UNCACHED
 from workflows.defaults import SOURCE
 
 pytestmark = [pytest.mark.flyte, pytest.mark.xdist_group("package")]
@@ -97,11 +97,9 @@ def test_resources(package: Package) -> None:
         asked = resources(spec.template.container.resources.requests)
         assert asked == resources(spec.template.container.resources.limits)
         assert {"CPU", "MEMORY"} <= asked.keys()
-    assert {name for name, spec in package.tasks.items() if "GPU" in resources(spec.template.container.resources.requests)} == {
-        "tasks.training.task.train_network"
-    }
-    network = package.tasks["tasks.training.task.train_network"].template
-    assert resources(network.container.resources.requests) == {"CPU": "4", "MEMORY": "16Gi", "GPU": "1"}
+    assert {name for name, spec in package.tasks.items() if "GPU" in resources(spec.template.container.resources.requests)} == ON_GPU
+    for name in ON_GPU:
+        assert resources(package.tasks[name].template.container.resources.requests) == {"CPU": "4", "MEMORY": "16Gi", "GPU": "1"}
 
 
 def test_retries_timeouts_and_decks(package: Package) -> None:
@@ -110,7 +108,7 @@ def test_retries_timeouts_and_decks(package: Package) -> None:
         assert metadata.retries.retries >= 1, name
         assert metadata.timeout.seconds >= 3600, name
         assert metadata.generates_deck.value, name
-    assert package.tasks["tasks.training.task.train_network"].template.metadata.interruptible
+    assert all(package.tasks[name].template.metadata.interruptible for name in ON_GPU)
 
 
 def test_cache_versions(package: Package) -> None:
@@ -127,7 +125,7 @@ def test_cache_versions(package: Package) -> None:
 
 def test_images_are_named_by_their_pins(package: Package) -> None:
     for name, spec in package.tasks.items():
-        image = images.GPU if name.endswith(".train_network") else images.CPU
+        image = images.GPU if name in ON_GPU else images.CPU
         assert spec.template.container.image == image.image_name()
         assert spec.template.container.args[0] == "pyflyte-fast-execute", "the code travels beside the image"
 
