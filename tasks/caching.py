@@ -98,6 +98,7 @@ def _read(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
     project: set[str] = set()
     foreign: set[str] = set()
     for node in ast.walk(tree):
+        _remove_texts(node)
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -111,25 +112,22 @@ def _read(module: str) -> tuple[str, frozenset[str], frozenset[str]]:
                 project.update(part for part in _with_parents(name) if _path(part) is not None)
             elif top not in sys.stdlib_module_names:
                 foreign.add(".".join(name.split(".")[:2]) if top in _NAMESPACES else top)
-    code = ast.dump(_Bare().visit(tree))
+    code = ast.dump(tree)  # without comments and positions
     return hashlib.sha256(code.encode()).hexdigest(), frozenset(project), frozenset(foreign)
+
+
+def _remove_texts(node: ast.AST) -> None:
+    """Remove docstrings from a node's body."""
+    body = getattr(node, "body", None)
+    if isinstance(body, list):
+        body[:] = [
+            n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and isinstance(n.value.value, str))
+        ]
 
 
 def _with_parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
-
-
-class _Bare(ast.NodeTransformer):
-    """Removes docstrings; `ast.dump` leaves out comments and positions by itself."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            is_text = [isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) and isinstance(n.value.value, str) for n in body]
-            node.body = [n for n, text in zip(body, is_text, strict=True) if not text]  # type: ignore[attr-defined]
-        return node
 
 
 @lru_cache(maxsize=1)
