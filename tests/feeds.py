@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.ingestion.feed import Source
 from tasks.lake import manifest
+from tasks.rows import REASONS, parse
 from tasks.usecase import policy, source
 from tasks.usecase.contract import TABLES
 from tasks.validation import batch, store
@@ -28,6 +30,16 @@ def bound_source(folder: str, version: str = "1") -> Source:
         source.SETTLED_AFTER,
         version,
     )
+
+
+def packaged() -> dict[str, pl.DataFrame]:
+    """Return the packaged tables, typed, each row with its reasons."""
+    return {table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES}
+
+
+def accepted(parsed: Mapping[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
+    """Return of typed tables the rows that keep the contract."""
+    return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
 
 
 def judged(snapshot: DataSnapshot, lake: str) -> ValidationReport:

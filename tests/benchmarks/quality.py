@@ -29,27 +29,18 @@ from tasks.model import preprocessing
 from tasks.model.loss import log_loss, row_log_loss
 from tasks.model.network import predict
 from tasks.model.trained import import_lightgbm
-from tasks.rows import REASONS, parse
 from tasks.training import baselines, calibration, network
 from tasks.training.baselines import Encoded
 from tasks.training.split import plan
 from tasks.usecase import features, policy, source
-from tasks.usecase.contract import TABLES
 from tests.benchmarks.report import Figure, publish
+from tests.feeds import accepted, packaged
 
 Array = npt.NDArray[np.float64]
 NUMERIC, CATEGORICAL = columns(features.Features, "numeric"), columns(features.Features, "categorical")
 MONTHS = [date(2013, 10, 1), date(2013, 11, 1), date(2013, 12, 1)]
 SEEDS = [2013, 2014, 2015]
 _RESAMPLES = 1_000
-
-
-def _built() -> pl.LazyFrame:
-    tables = {}
-    for table in TABLES:
-        parsed = parse(source.read(source.PACKAGED, table), table)
-        tables[table.name] = parsed.filter(parsed.get_column(REASONS).list.len() == 0).drop(REASONS).lazy()
-    return features.build(tables).collect().lazy()
 
 
 class Fold:
@@ -183,7 +174,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="October, one seed, 3 trials")
     quick = parser.parse_args().quick
-    publish("quality", _figures(_built(), MONTHS[:1] if quick else MONTHS, SEEDS[:1] if quick else SEEDS, 3 if quick else 20))
+    built = features.build(accepted(packaged())).collect().lazy()
+    publish("quality", _figures(built, MONTHS[:1] if quick else MONTHS, SEEDS[:1] if quick else SEEDS, 3 if quick else 20))
 
 
 if __name__ == "__main__":

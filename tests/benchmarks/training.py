@@ -26,12 +26,11 @@ from tasks.clock import labelled_before
 from tasks.contracts import columns
 from tasks.model import preprocessing
 from tasks.model.network import Network, fit_bins
-from tasks.rows import REASONS, parse
 from tasks.training import network
 from tasks.training.baselines import Encoded
 from tasks.usecase import features, policy, source
-from tasks.usecase.contract import TABLES
 from tests.benchmarks.report import Figure, publish
+from tests.feeds import accepted, packaged
 
 CONFIG = policy.TRAINING.network
 _ROUNDS = 3
@@ -55,11 +54,7 @@ class Plain(lightning.LightningModule):
 
 def _rows() -> tuple[Encoded, list[int]]:
     """Return the labelled rows before October, encoded."""
-    tables = {}
-    for table in TABLES:
-        parsed = parse(source.read(source.PACKAGED, table), table)
-        tables[table.name] = parsed.filter(parsed.get_column(REASONS).list.len() == 0).drop(REASONS).lazy()
-    built = features.build(tables).collect().lazy()
+    built = features.build(accepted(packaged())).collect().lazy()
     numeric, categorical = columns(features.Features, "numeric"), columns(features.Features, "categorical")
     train = labelled_before(built, date(2013, 10, 1), source.LOCAL_ZONE).select(*numeric, *categorical, "label").collect()
     encoding = preprocessing.fit(train, numeric, categorical)

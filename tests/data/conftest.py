@@ -12,15 +12,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.rows import parse
-from tasks.usecase import source
-from tasks.usecase.contract import TABLES
+from tests.feeds import packaged
 
 
 @pytest.fixture(scope="session")
 def parsed() -> dict[str, pl.DataFrame]:
     """Name to typed rows with their reasons."""
-    return {table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES}
+    return packaged()
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 
 from tasks.artifacts.data import DataSnapshot, Severity, TableVersion, ValidationReport
-from tasks.rows import REASONS
 from tasks.usecase import policy, source
 from tasks.usecase.contract import FLIGHTS, TABLES, WEATHER
 from tasks.validation.batch import validate
 from tasks.validation.change import changes
 from tasks.validation.outcome import Outcome
 from tasks.validation.profile import DAY, profile
+from tests.feeds import accepted
 
 pytestmark = pytest.mark.data
 
@@ -56,7 +56,7 @@ AT_THE_END = {("newest day of weather", None), ("freshness of weather", date(201
 @pytest.fixture(scope="module")
 def rows(parsed: dict[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
     """What keeps the contract."""
-    return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
+    return accepted(parsed)
 
 
 def judged(rows: dict[str, pl.LazyFrame], as_of: datetime) -> ValidationReport:

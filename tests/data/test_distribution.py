@@ -13,6 +13,7 @@ from tasks.rows import violations
 from tasks.usecase import features
 from tasks.usecase.features import Features
 from tests.data import golden
+from tests.feeds import accepted
 
 pytestmark = pytest.mark.data
 
@@ -21,7 +22,7 @@ KEPT = Summary.model_validate_json(golden.FILE.read_text())
 
 @pytest.fixture(scope="module")
 def tables(parsed: dict[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
-    return golden.cut(golden.good(parsed), golden.MONTH)
+    return golden.cut(accepted(parsed), golden.MONTH)
 
 
 def build(tables: dict[str, pl.LazyFrame]) -> pl.DataFrame:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.rows import REASONS
 from tasks.usecase import features, source
 from tasks.usecase.online import ANSWERED, Online
+from tests.feeds import accepted
 
 pytestmark = pytest.mark.data
 
@@ -26,7 +26,7 @@ KNOWN_IN_ADVANCE = list(ANSWERED)
 
 @pytest.fixture(scope="module")
 def tables(parsed: dict[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
-    return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
+    return accepted(parsed)
 
 
 def around(tables: Mapping[str, pl.LazyFrame], instant: datetime) -> dict[str, pl.LazyFrame]:

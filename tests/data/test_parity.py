@@ -13,6 +13,7 @@ from tasks.usecase.contract import FLIGHTS
 from tasks.usecase.features import Features
 from tasks.usecase.online import ANSWERED, SCHEDULED, Online
 from tests.data import golden
+from tests.feeds import accepted
 
 pytestmark = pytest.mark.data
 
@@ -29,7 +30,7 @@ WINDOWS = [
 
 @pytest.fixture(scope="module")
 def tables(parsed: dict[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
-    return golden.good(parsed)
+    return accepted(parsed)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from tasks.artifacts.settings import BaselineConfig
 from tasks.model.loss import log_loss
 from tasks.training import baselines
+from tasks.training.baselines import Encoded
 from tests.model import toy
 
 pytestmark = pytest.mark.model
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.model
 CONFIG = BaselineConfig(lightgbm_rounds=120, lightgbm_leaves=4, lightgbm_learning_rate=0.2, threads=1)
 TRAIN, TEST = toy.rows(), toy.rows(600, seed=1)
 ENCODING = toy.fitted(TRAIN)
-ROWS, HELD_OUT = toy.encoded(TRAIN, ENCODING), toy.encoded(TEST, ENCODING)
+ROWS, HELD_OUT = Encoded.of(TRAIN, ENCODING), Encoded.of(TEST, ENCODING)
 FOLDS = [(ROWS, HELD_OUT), (HELD_OUT, ROWS)]
 
 

@@ -16,6 +16,7 @@ from tasks.model import bundle
 from tasks.model.network import Network, fit_bins
 from tasks.model.trained import BINS, LIGHTGBM, PREPROCESSING, WEIGHTS, NetworkModel, load_baselines, load_network
 from tasks.training import baselines
+from tasks.training.baselines import Encoded
 from tests.model import toy
 
 pytestmark = pytest.mark.model
@@ -88,7 +89,7 @@ def test_another_bundle_than_the_one_asked_for_is_refused(saved: Path) -> None:
 
 def test_baselines_loaded_predict_what_they_did(tmp_path: Path) -> None:
     config = BaselineConfig(lightgbm_rounds=20, lightgbm_leaves=4, threads=1)
-    rows = toy.encoded(FRAME, ENCODING)
+    rows = Encoded.of(FRAME, ENCODING)
     booster, _ = baselines.fit_lightgbm(rows, ENCODING, config, [(rows, rows)])
     logistic = baselines.fit_logistic(rows, ENCODING, config)
 

@@ -7,7 +7,6 @@ import polars as pl
 
 from tasks.model import preprocessing
 from tasks.model.preprocessing import Preprocessing
-from tasks.training.baselines import Encoded
 
 NUMERIC, CATEGORICAL = ["signal", "gaps", "flag"], ["kind"]
 
@@ -30,8 +29,3 @@ def rows(count: int = 1200, seed: int = 0) -> pl.DataFrame:
 
 def fitted(frame: pl.DataFrame) -> Preprocessing:
     return preprocessing.fit(frame, NUMERIC, CATEGORICAL)
-
-
-def encoded(frame: pl.DataFrame, encoding: Preprocessing) -> Encoded:
-    numbers, codes = encoding.encode(frame)
-    return Encoded(numbers, codes, frame.get_column("label").to_numpy().astype(np.float32))

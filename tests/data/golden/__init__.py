@@ -12,22 +12,11 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.rows import REASONS, parse
 from tasks.usecase import features, source
-from tasks.usecase.contract import FLIGHTS, TABLES, WEATHER
+from tasks.usecase.contract import FLIGHTS, WEATHER
 
 MONTH = (date(2013, 3, 1), date(2013, 3, 31))  # the clocks go forward on the 10th
 FILE = Path(__file__).parent / "features.json"
-
-
-def good(parsed: Mapping[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
-    """Return the rows that keep their contract."""
-    return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
-
-
-def read() -> dict[str, pl.LazyFrame]:
-    """Read the packaged flights and the other tables."""
-    return good({table.name: parse(source.read(source.PACKAGED, table), table) for table in TABLES})
 
 
 def cut(tables: Mapping[str, pl.LazyFrame], days: tuple[date, date]) -> dict[str, pl.LazyFrame]:
