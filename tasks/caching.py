@@ -21,10 +21,10 @@ from flytekit.core.cache import VersionParameters
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("tasks", "workflows", "launchplans", "images")
 
-_RUNS_IT_ONLY = frozenset({"tasks.execution", "tasks.local", "tasks.caching", "images"})
-"""Where and how a task runs, not what it gives: resources, images, progress lines, this module."""
+_RUNS_IT_ONLY = frozenset({"tasks.execution", "tasks.accounts", "tasks.usage", "tasks.local", "tasks.caching", "images"})
+"""Where and how a task runs, not what it gives: resources, what it used, images, progress lines, this module."""
 
-_PINNED_AS = {"sklearn": "scikit-learn", "PIL": "pillow", "flytekitplugins.deck": "flytekitplugins-deck-standard"}
+_PINNED_AS = {"sklearn": "scikit-learn", "PIL": "pillow", "pynvml": "nvidia-ml-py", "flytekitplugins.deck": "flytekitplugins-deck-standard"}
 """Import names that differ from the name of their package."""
 
 _NAMESPACES = frozenset({"flytekitplugins"})

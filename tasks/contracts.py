@@ -16,7 +16,7 @@ import polars as pl
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 """Column type of an instant: UTC, microseconds."""
 
-Role = Literal["key", "time", "label", "feature", "numeric", "categorical", "segment", "other"]
+Role = Literal["key", "time", "label", "outcome", "feature", "numeric", "categorical", "segment", "other"]
 """What a column is for: `time` is an event time, `feature` a raw column that features are made of, `numeric` and
 `categorical` the features themselves."""
 

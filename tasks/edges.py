@@ -14,7 +14,7 @@ from flytekit.core.context_manager import FlyteContextManager
 from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.data import DataSnapshot
-from tasks.artifacts.training import TrainedModel
+from tasks.artifacts.training import VARIES, TrainedModel
 
 
 def _snapshot_hash(snapshot: DataSnapshot) -> str:
@@ -22,8 +22,7 @@ def _snapshot_hash(snapshot: DataSnapshot) -> str:
 
 
 def _model_hash(model: TrainedModel) -> str:
-    # How long it took does not change what it is.
-    return hashlib.sha256(model.model_copy(update={"train_seconds": 0.0}).model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(model.model_dump_json(exclude=set(VARIES)).encode()).hexdigest()
 
 
 def _models_hash(models: list[TrainedModel]) -> str:

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -20,8 +21,11 @@ from flytekit import Cache, Deck, Resources, current_context, task
 from flytekit.exceptions.user import FlyteDataNotFoundException
 
 import images
-from tasks import local
+from tasks import accounts, local
+from tasks.artifacts.settings import Processes
+from tasks.artifacts.usage import Request, SizingRules
 from tasks.caching import SourceVersion
+from tasks.usage import Meter, quantity
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +39,16 @@ _ABANDONED_AFTER = 7 * 24 * 3_600  # seconds
 CPU = Resources(cpu="2", mem="8Gi")
 GPU = Resources(cpu="4", mem="16Gi", gpu="1")
 LIGHT = Resources(cpu="1", mem="2Gi")
+ONE = Processes(nodes=1, per_node=1)
+
+SIZING = SizingRules(
+    runs=50,  # seven weeks of nights: what grew since counts, what was is forgotten
+    shortest_seconds=1.0,  # what is shorter is imports and waiting
+    memory_margin=0.3,  # a batch grows by a fifth in a high season, and a pod over its limit is ended; one short of cores is slower
+    cpu_step=0.5,  # half a core is the least that is worth a change
+    memory_step_mb=512,  # half a GiB is what node sizes tell apart
+)
+"""What each task's Deck suggests to ask for, from what its runs used."""
 
 
 def stage(
@@ -47,6 +61,7 @@ def stage(
     retries: int = 2,
     interruptible: bool = False,
     environment: dict[str, str] | None = None,
+    processes: Processes = ONE,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a Flyte task of a function.
 
@@ -60,20 +75,35 @@ def stage(
         retries: Further attempts after a failure that is not the user's.
         interruptible: Whether it may run on a node that can be taken away.
         environment: Further variables of its pod.
+        processes: How many processes run it together, with a GPU each if it asks for any; the first one's result counts.
     """
+
+    asked_for = replace(resources, gpu=str(processes.per_node)) if resources.gpu else resources
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = f"{function.__module__}.{function.__name__}"
+        nodes = processes.nodes
+        asked = Request(
+            cpu=quantity(asked_for.cpu) * nodes, mem_mb=quantity(asked_for.mem) / 2**20 * nodes, gpu=int(quantity(asked_for.gpu)) * nodes
+        )
 
         @functools.wraps(function)
         def body(*args: P.args, **kwargs: P.kwargs) -> R:
-            with local.measured(name):
-                return function(*args, **kwargs)
+            local.begin(name)
+            meter = Meter()
+            result = function(*args, **kwargs)
+            if os.environ.get("RANK", "0") == "0":  # of several processes the first gives account, for all of them as they do the same
+                used = meter.read(name, local.run(), asked)
+                summed = {kind: getattr(used, kind) * processes.count for kind in ("cpu_seconds", "peak_host_mb", "device_seconds")}
+                publish("resources", accounts.settle(used.model_copy(update=summed), lake_uri(), SIZING))
+            return result
 
         made: Callable[P, R] = task(
             cache=Cache(policies=SourceVersion(also), serialize=True) if cached else False,  # type: ignore[arg-type]
-            requests=resources,
-            limits=resources,
+            task_config=_elastic(processes),
+            shared_memory=processes.per_node > 1 or None,  # by which the GPUs of a node talk
+            requests=asked_for,
+            limits=asked_for,
             container_image=image,
             timeout=timedelta(hours=hours),
             retries=retries,
@@ -85,6 +115,15 @@ def stage(
         return made
 
     return decorate
+
+
+def _elastic(processes: Processes) -> Any:
+    """Return the plugin's word for several processes; None for one, which needs neither torchrun nor the operator."""
+    if processes.count == 1:
+        return None
+    from flytekitplugins.kfpytorch import Elastic  # slow to import, for a setting that few change
+
+    return Elastic(nnodes=processes.nodes, nproc_per_node=processes.per_node, increase_shared_mem=False)  # `shared_memory` has its place
 
 
 def publish(title: str, html: str) -> None:

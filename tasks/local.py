@@ -1,9 +1,9 @@
-"""Faithful local runs: outputs that last, a cache that checks them, and an account of what each task used.
+"""Faithful local runs: outputs that last, a cache that checks them, and a trace of what each task used.
 
 On a laptop flytekit keeps its cache in the user's home and the cached outputs in a temporary directory, so that a hit
 may point to nothing. Here both live below one folder, `.evergreen/`, and a hit whose outputs are gone is a miss. In a
-pod nothing of this applies: Flyte keeps outputs, cache and times. Leans on `LocalTaskCache` and on
-`FileAccessProvider._raw_output_prefix` of the pinned flytekit; `tests/flyte/test_local.py` holds it to that.
+pod nothing of this applies: Flyte keeps outputs, cache and times. Leans on `LocalTaskCache`,
+`ArrayNodeMapTask` and `FileAccessProvider._raw_output_prefix` of the pinned flytekit; `tests/flyte/test_local.py` holds it to that.
 """
 
 from __future__ import annotations
@@ -14,33 +14,23 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+from flytekit import current_context
+from flytekit.core.array_node_map_task import ArrayNodeMapTask
+from flytekit.core.context_manager import ExecutionState, FlyteContext, FlyteContextManager
 from flytekit.core.local_cache import LocalTaskCache
-from flytekit.models.literals import Literal, LiteralMap
+from flytekit.core.promise import Promise, create_task_output, translate_inputs_to_literals
+from flytekit.models.literals import Literal, LiteralCollection, LiteralMap
 
+from tasks.artifacts.usage import Request, TaskUsage, short_name
 from tasks.errors import StorageError
 
 log = logging.getLogger("tasks")
-
-
-@dataclass
-class TaskTrace:
-    """What one task did in this process."""
-
-    task: str
-    cached: bool
-    seconds: float
-    peak_memory_mb: float
-
-    @property
-    def stage(self) -> str:
-        """The stage's package: `training` for `tasks.training.task.train_network`."""
-        return self.task.split(".")[1]
 
 
 @dataclass
@@ -48,7 +38,12 @@ class Trace:
     """What this process did so far, in order."""
 
     started: float = field(default_factory=time.time)
-    tasks: list[TaskTrace] = field(default_factory=list)
+    tasks: list[TaskUsage] = field(default_factory=list)
+
+    @property
+    def run(self) -> str:
+        """A name of this process among all that write to the same lake."""
+        return f"{datetime.fromtimestamp(self.started, UTC):%Y%m%dT%H%M%S%f}-{os.getpid()}"
 
 
 TRACE = Trace()
@@ -63,6 +58,12 @@ def is_pod() -> bool:
     """Return whether this process is a task's container."""
     state = FlyteContextManager.current_context().execution_state
     return state is not None and state.mode == ExecutionState.Mode.TASK_EXECUTION
+
+
+def run() -> str:
+    """Return the name of the execution that this process is part of: Flyte's in a pod, else that of the process."""
+    execution = current_context().execution_id if is_pod() else None
+    return (execution.name if execution else None) or TRACE.run
 
 
 def keep_outputs() -> None:
@@ -94,9 +95,9 @@ class _CheckedCache(LocalTaskCache):
         if gone:
             log.warning("%s: a cached output is gone (%s): running again", task_name.removeprefix("tasks."), gone[0])
             return None
-        TRACE.tasks.append(TaskTrace(task_name, True, 0.0, 0.0))
+        TRACE.tasks.append(TaskUsage(run=run(), task=task_name, started=datetime.now(UTC), asked=Request(cpu=0, mem_mb=0), cached=True))
         show_progress()
-        log.info("%s: unchanged, from the cache", _short(task_name))
+        log.info("%s: unchanged, from the cache", short_name(task_name))
         return hit
 
     @staticmethod
@@ -119,8 +120,25 @@ def _writable_cache() -> Iterator[None]:
         ) from error
 
 
+def _execute_map(self: ArrayNodeMapTask, ctx: FlyteContext, **kwargs: Any) -> Any:
+    """Run the elements of a map task one by one, each from the cache if it is there, as a cluster does.
+
+    flytekit's own way keeps the list of all results or none of them, and reads and writes a frame that all share anew.
+    """
+    given = translate_inputs_to_literals(ctx, kwargs, self.interface.inputs, self.get_input_types())
+    mapped = [name for name in given if name not in self.bound_inputs]
+    count = len(given[mapped[0]].collection.literals)
+    results = []
+    for index in range(count):
+        element = {name: held.collection.literals[index] if name in mapped else held for name, held in given.items()}
+        results.append(self._run_task.local_execute(ctx, **{name: Promise(name, literal) for name, literal in element.items()}).val)
+    (name,) = self.interface.outputs
+    return create_task_output([Promise(name, Literal(collection=LiteralCollection(results)))], self.python_interface)
+
+
 def install() -> None:
-    """Put the checked cache in flytekit's place; reads and writes nothing."""
+    """Put the checked cache, and maps that use it, in flytekit's place; reads and writes nothing."""
+    ArrayNodeMapTask.local_execute = _execute_map  # type: ignore[method-assign]
     LocalTaskCache.initialize = _CheckedCache.initialize  # type: ignore[method-assign]
     LocalTaskCache.get = _CheckedCache.get  # type: ignore[method-assign]
     LocalTaskCache.set = _CheckedCache.set  # type: ignore[method-assign]
@@ -146,23 +164,17 @@ def _uris_of(literal: Literal) -> Iterator[str]:
             yield from _uris_of(scalar.union.value)
 
 
-@contextmanager
-def measured(task: str) -> Iterator[None]:
-    """Tell that a task runs, and record its seconds and peak memory."""
+def begin(task: str) -> None:
+    """Tell that a task runs, and let its outputs go below `home()`."""
     keep_outputs()
     show_progress()
-    log.info("%s: started", _short(task))
-    _reset_peak()
-    started = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - started
-    TRACE.tasks.append(TaskTrace(task, False, seconds, _peak_mb()))
-    log.info("%s: done in %.1f s", _short(task), seconds)
+    log.info("%s: started", short_name(task))
 
 
-def _short(task: str) -> str:
-    """Return `training.train_network` for `tasks.training.task.train_network`."""
-    return task.removeprefix("tasks.").replace(".task.", ".")
+def finish(used: TaskUsage) -> None:
+    """Tell that a task is done, and trace what it used."""
+    TRACE.tasks.append(used)
+    log.info("%s: done in %.1f s", short_name(used.task), used.seconds)
 
 
 def show_progress() -> None:
@@ -179,20 +191,3 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
     def format(self, record: logging.LogRecord) -> str:
         stage = record.name.removeprefix("tasks").strip(".").split(".")[0]
         return f"{time.time() - TRACE.started:6.1f}s  {stage + '  ' if stage else ''}{record.getMessage()}"
-
-
-def _reset_peak() -> None:
-    """Start a new peak of resident memory, where the kernel allows it."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_mb() -> float:
-    """Return the peak of resident memory since the last reset, in MB."""
-    try:
-        status = Path("/proc/self/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -29,6 +29,7 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         package=made.package,
         bento=made.bento,
         model=made.candidate,
+        baselines=made.baseline_models,
         snapshot=made.snapshot,
         evaluation=made.evaluation,
         decision=made.decision,

@@ -10,6 +10,7 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.record import Record, Window
 from tasks.artifacts.training import TrainedModel
+from tasks.artifacts.usage import Prices, ResourceAdvice, TaskUsage
 
 
 class Incumbent(Record):
@@ -50,6 +51,10 @@ class StageCost(Record):
     peak_memory_mb: float
     tasks: int
     cached: int
+    cpu_seconds: float = 0.0
+    device_seconds: float = 0.0
+    energy_joules: float | None = Field(None, description="Of the tasks whose energy a counter told")
+    cost: float = Field(0.0, description="By the policy's price list")
 
 
 class RunSummary(Record):
@@ -69,6 +74,15 @@ class RunSummary(Record):
     seconds: float
     peak_memory_mb: float
     report: str
+    cpu_seconds: float = 0.0
+    device_seconds: float = 0.0
+    peak_device_mb: float | None = None
+    energy_joules: float | None = None
+    cost: float = Field(0.0, description="In the currency of the prices")
+    cost_as_suggested: float = Field(0.0, description="Had each task asked for what its runs suggest")
+    prices: Prices | None = Field(None, description="The policy's, at the time of the run")
+    tasks: list[TaskUsage] = Field([], description="What each task used, in the order in which they ended")
+    advice: list[ResourceAdvice] = Field([], description="What each task should ask for")
 
     def __repr__(self) -> str:
         """Return the outcome of the run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
@@ -11,21 +11,57 @@ from tasks.artifacts.record import Record
 from tasks.errors import ConfigError
 
 
+class Settings(Record):
+    """Base of settings that are typed by hand: what is wrong with them is told by its place."""
+
+    called: ClassVar[str]
+    stands_in: ClassVar[str] = "tasks/artifacts/settings.py"
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _told(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Say what is allowed."""
+        try:
+            return validate(given)
+        except ValidationError as error:
+            told = [cls._explained(found["loc"], found["type"], found["msg"], found["input"]) for found in error.errors()]
+            mend = f"every setting with its range stands in {cls.stands_in}; `--help` shows the same"
+            raise ConfigError(f"{cls.called} must have known settings with allowed values", "; ".join(told), mend) from error
+
+    @classmethod
+    def _explained(cls, place: tuple[int | str, ...], kind: str, message: str, given: object) -> str:
+        """Return one line on what is wrong with one setting."""
+        name = ".".join(map(str, place))
+        if kind != "extra_forbidden":
+            return f"{name or cls.called} = {given!r:.80}: {message[:1].lower()}{message[1:]}"
+        form: Any = cls
+        for part in place[:-1]:
+            form = get_args(form)[0] if isinstance(part, int) else form.model_fields[part].annotation
+        near = get_close_matches(str(place[-1]), form.model_fields, n=1)
+        return f"{name}: no such setting; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(form.model_fields)}")
+
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
 class NetworkConfig(Record):
     """Sizes of the network and how it is trained."""
 
     k: int = Field(8, ge=1, le=64, description="Members of the ensemble")
-    width: int = Field(192, ge=8, le=2048, description="Width of a block")
-    blocks: int = Field(3, ge=1, le=8, description="Number of blocks")
+    width: int = Field(96, ge=8, le=2048, description="Width of a block")
+    blocks: int = Field(2, ge=1, le=8, description="Number of blocks")
     dropout: float = Field(0.15, ge=0, lt=1, description="Dropout rate")
     embedding_width: int = Field(8, ge=1, le=64, description="Width of a numeric feature's embedding")
     bins: int = Field(48, ge=2, le=256, description="Bins of a numeric feature")
-    epochs: int = Field(1, ge=1, le=100, description="Passes over the training rows")
+    epochs: int = Field(3, ge=1, le=100, description="Passes over the training rows")
     batch_rows: int = Field(256, ge=16, le=65536, description="Rows of a batch")
-    learning_rate: float = Field(0.003, gt=0, le=1, description="Peak learning rate of AdamW")
+    learning_rate: float = Field(0.002, gt=0, le=1, description="Peak learning rate of AdamW")
     weight_decay: float = Field(0.0003, ge=0, le=1, description="Weight decay of AdamW")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises")
-    averaging_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
+    averaging_decay: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
+    outcome_weight: float = Field(
+        10.0, ge=0, le=100, description="Weight of the losses on the further outcomes together, that on the label being 1; 0 for none"
+    )
     seed: int = Field(2013, ge=0, description="Seed of initial weights, order of rows and dropout")
 
 
@@ -40,39 +76,39 @@ class BaselineConfig(Record):
     seed: int = Field(2013, ge=0)
 
 
-class TrainingConfig(Record):
+class TrainingConfig(Settings):
     """Everything about training that is a choice."""
+
+    called: ClassVar[str] = "config"
 
     network: NetworkConfig = NetworkConfig()
     baselines: BaselineConfig = BaselineConfig()
+    device: Device = Field("auto", description="Where the network is trained; auto takes a GPU if there is one")
     evaluation_days: int = Field(28, ge=7, le=366, description="Last labelled days held out for evaluation")
     folds: int = Field(2, ge=1, le=12, description="Rolling-origin folds before them")
     fold_days: int = Field(28, ge=7, le=366, description="Days of a fold")
     training_days: int = Field(28, ge=7, le=3660, description="Fewest days before the first fold")
     evaluation_rows: int = Field(200, ge=50, description="Fewest labelled rows in every fold and in the evaluation days")
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _told(cls, given: Any, validate: ModelWrapValidatorHandler[TrainingConfig]) -> TrainingConfig:
-        """Say what is allowed: `config` is typed by hand."""
-        try:
-            return validate(given)
-        except ValidationError as error:
-            told = [_explained(found["loc"], found["type"], found["msg"], found["input"]) for found in error.errors()]
-            mend = "every setting with its range stands in tasks/artifacts/settings.py; `--help` shows the same"
-            raise ConfigError("config must have known settings with allowed values", "; ".join(told), mend) from error
+    rows_in_memory: int | None = Field(None, ge=65_536, description="Most training rows in memory at once; the others wait on disk")
 
 
-def _explained(place: tuple[int | str, ...], kind: str, message: str, given: object) -> str:
-    """Return one line on what is wrong with one setting."""
-    name = ".".join(map(str, place))
-    if kind != "extra_forbidden":
-        return f"{name or 'config'} = {given!r:.80}: {message[:1].lower()}{message[1:]}"
-    form: type[Record] = TrainingConfig
-    for part in place[:-1]:
-        form = form.model_fields[str(part)].annotation  # type: ignore[assignment]
-    near = get_close_matches(str(place[-1]), form.model_fields, n=1)
-    return f"{name}: no such setting; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(form.model_fields)}")
+class Processes(Record):
+    """How many processes train the network together; more than one run under torchrun, on a cluster by Kubeflow's operator."""
+
+    nodes: int = Field(1, ge=1)
+    per_node: int = Field(1, ge=1, description="A GPU each")
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.nodes * self.per_node
+
+
+class Outcome(Record):
+    """A number that is known with the label and tells more than it: the network learns whether it reaches each threshold."""
+
+    column: str
+    thresholds: list[float] = Field(min_length=1)
 
 
 class Costs(Record):

@@ -36,6 +36,7 @@ class TrainedModel(Record):
     split: Split
     config: TrainingConfig
     training_rows: int
+    sampled_from: int | None = Field(None, description="If the training rows are an even sample: of how many")
     numeric_features: list[str]
     categorical_features: list[str]
     threshold: float
@@ -46,3 +47,10 @@ class TrainedModel(Record):
     precision: str
     train_seconds: float
     seed: int
+    rows_per_second: float = Field(0.0, description="Training rows of the folds and the final fit, times epochs, by second of training")
+    device_seconds: float = Field(0.0, description="Seconds of training for which a GPU was held")
+    peak_device_mb: float | None = Field(None, description="None without a GPU")
+
+
+VARIES = frozenset({"train_seconds", "rows_per_second", "device_seconds", "peak_device_mb"})
+"""What differs between two trainings of the same model: how long it took does not change what it is."""

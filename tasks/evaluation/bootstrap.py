@@ -119,12 +119,22 @@ def pr_auc(labels: Array, scores: Array, days: Days) -> Interval:
 
 def calibration_error(labels: Array, scores: Array, days: Days) -> Interval:
     """Return the expected calibration error over ten equally full bins (Naeini et al., AAAI 2015)."""
+    return _interval(*_calibration_error(labels, scores, days))
+
+
+def calibration_difference(labels: Array, scores: Array, others: Array, days: Days) -> Interval:
+    """Return how much larger the calibration error of scores is than that of others, on the same days in each resample."""
+    (value, resampled), (other, other_resampled) = (_calibration_error(labels, s, days) for s in (scores, others))
+    return _interval(value - other, resampled - other_resampled)
+
+
+def _calibration_error(labels: Array, scores: Array, days: Days) -> tuple[float, Array]:
     edges = np.unique(np.quantile(scores, np.linspace(0, 1, _CALIBRATION_BINS + 1)[1:-1]))
     bins = np.searchsorted(edges, scores, side="right").astype(np.int64)
     gap = days.histogram(bins, len(edges) + 1, scores - labels)
     number = np.bincount(days.index, minlength=days.count).astype(np.float64)
     resampled = np.abs(days.draws @ gap).sum(1) / (days.draws @ number)
-    return _interval(float(np.abs(gap.sum(0)).sum() / number.sum()), resampled)
+    return float(np.abs(gap.sum(0)).sum() / number.sum()), resampled
 
 
 def calibration_curve(labels: Array, scores: Array) -> list[tuple[float, float, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flytekit.types.directory import FlyteDirectory
 
+from tasks.artifacts.compression import Compression
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.data_value import FeatureValue, HistoryScores, LearningCurve
 from tasks.artifacts.evaluation import Decision, Evaluation
@@ -141,6 +142,44 @@ def judge_history(scores: HistoryScores) -> LearningCurve:
     curve = learning_curve.judge(scores, policy.DATA_VALUE)
     publish("learning curve", data_value.learning_curve(curve))
     return curve
+
+
+@stage()
+def judge_compression(
+    features: LazyFrame[Features],
+    split: Split,
+    model: TrainedModel,
+    original: FlyteDirectory,
+    int8: FlyteDirectory,
+    distilled: FlyteDirectory,
+) -> Compression:
+    """Measure the smaller forms of the network beside it, and refuse those that give up too much anywhere.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Names the evaluation days.
+        model: What is known of the trained network.
+        original: Its package.
+        int8: Its package in int8.
+        distilled: The package of the small network that learnt from it.
+    """
+    from tasks.artifacts.compression import Form
+    from tasks.evaluation import compression
+    from tasks.evaluation.packaged import Packaged
+    from tasks.reporting import compression as section
+    from tasks.usecase import policy, segments
+
+    found = compression.judge(
+        _evaluation_rows(features, split),
+        Packaged(local_path(original)),
+        {Form.INT8: Packaged(local_path(int8)), Form.DISTILLED: Packaged(local_path(distilled))},
+        segments.SEGMENTS,
+        policy.COMPRESSION,
+        split.evaluation,
+        model.bundle_digest,
+    )
+    publish("compression", section.compression(found))
+    return found
 
 
 def _evaluation_rows(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # a polars frame

@@ -81,10 +81,15 @@ class Network(nn.Module):
 
     def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
         """Return the logits of the members, shape (n, k), for inputs of shape (n, width) and (n, categories)."""
+        logits: Tensor = self.output(self.hidden(numbers, codes)).squeeze(-1)
+        return logits
+
+    def hidden(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Return what the members make of the inputs, shape (n, k, width of a block)."""
         parts = [self.numeric(numbers).flatten(1)]
         parts.extend(embedding(codes[:, i]) for i, embedding in enumerate(self.categorical))
-        logits: Tensor = self.output(self.backbone(self.ensemble(torch.cat(parts, dim=1)))).squeeze(-1)
-        return logits
+        made: Tensor = self.backbone(self.ensemble(torch.cat(parts, dim=1)))
+        return made
 
 
 class Probability(nn.Module):
@@ -110,9 +115,18 @@ def _one_bin_is_enough() -> Iterator[None]:
 
 def fit_bins(numbers: Tensor, count: int) -> list[Tensor]:
     """Return the quantile bins of each column of training inputs, shape (n, width)."""
-    rows = numbers[torch.linspace(0, len(numbers) - 1, min(len(numbers), 100_000)).long()]
+    return bins_of(numbers[sample_for_bins(len(numbers))], numbers.amin(0), numbers.amax(0), count)
+
+
+def sample_for_bins(rows: int) -> Tensor:
+    """Return the numbers of the rows whose quantiles stand for those of all, in rising order."""
+    return torch.linspace(0, rows - 1, min(rows, 100_000)).long().clamp_(max=rows - 1)  # float32 rounds beyond 16 million
+
+
+def bins_of(sample: Tensor, least: Tensor, most: Tensor, count: int) -> list[Tensor]:
+    """Return the quantile bins of each column, from a sample of the rows and the extremes of all, shape (width,)."""
     # A rare non-zero value may not be in the sample, and a bin needs an edge on either side.
-    rows = torch.cat([rows, numbers.amin(0, keepdim=True), numbers.amax(0, keepdim=True)])
+    rows = torch.cat([sample, least[None], most[None]])
     with _one_bin_is_enough():
         edges = rtdl_num_embeddings.compute_bins(rows, n_bins=count)
     return [edge.contiguous() for edge in edges]

@@ -6,7 +6,7 @@ scikit-learn.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -95,38 +95,39 @@ def _array(frame: pl.DataFrame, made: list[pl.Expr], dtype: type[np.generic]) ->
     return np.require(frame.select(made).to_numpy(), dtype, ["C", "W"])
 
 
-def fit(frame: pl.DataFrame, numeric: list[str], categorical: list[str]) -> Preprocessing:
-    """Fit the encoding on training rows.
+def fit(rows: pl.LazyFrame | pl.DataFrame, numeric: list[str], categorical: list[str]) -> Preprocessing:
+    """Fit the encoding on training rows, of which one column at a time is in memory.
 
     Columns without spread (or without any value) tell nothing and are left out.
 
     Args:
-        frame: Training rows.
+        rows: Training rows.
         numeric: Names of the numeric columns.
         categorical: Names of the categorical columns.
     """
-    finite = {name: pl.col(name).fill_nan(None).cast(pl.Float64) for name in numeric}
-    summary = frame.select(
-        *(e.min().alias(f"{n}|min") for n, e in finite.items()),
-        *(e.max().alias(f"{n}|max") for n, e in finite.items()),
-        *(e.median().alias(f"{n}|median") for n, e in finite.items()),
-        *(e.mean().alias(f"{n}|mean") for n, e in finite.items()),
-        *(e.std().alias(f"{n}|std") for n, e in finite.items()),
-        *(e.null_count().alias(f"{n}|nulls") for n, e in finite.items()),
-    )
-    statistics = summary.row(0, named=True) if numeric else {}
-    fitted = [
-        Numeric(
-            name=name,
-            lower=statistics[f"{name}|min"],
-            upper=statistics[f"{name}|max"],
-            fill=statistics[f"{name}|median"],
-            mean=statistics[f"{name}|mean"],
-            scale=statistics[f"{name}|std"],
-            has_indicator=statistics[f"{name}|nulls"] >= _INDICATE_NULLS_FROM * frame.height,
-        )
-        for name in numeric
-        if (statistics[f"{name}|std"] or 0) > 1e-9
-    ]
-    known = [Categorical(name=name, values=frame.get_column(name).drop_nulls().unique().sort().to_list()) for name in categorical]
+    lazy = rows.lazy()
+    fitted = [found for name in numeric if (found := _fit_numeric(lazy, name)) is not None]
+    known = [Categorical(name=name, values=_column(lazy, pl.col(name).drop_nulls().unique()).sort().to_list()) for name in categorical]
     return Preprocessing(numeric=fitted, categorical=known)
+
+
+def _fit_numeric(rows: pl.LazyFrame, name: str) -> Numeric | None:
+    values = _column(rows, pl.col(name).cast(pl.Float64).fill_nan(None))
+    count, nulls = len(values), values.null_count()
+    mean, scale = cast(float | None, values.mean()), cast(float | None, values.std())
+    if mean is None or not (scale or 0) > 1e-9:
+        return None
+    return Numeric(
+        name=name,
+        lower=cast(float, values.min()),
+        upper=cast(float, values.max()),
+        fill=cast(float, values.median()),
+        mean=mean,
+        scale=cast(float, scale),
+        has_indicator=nulls >= _INDICATE_NULLS_FROM * count,
+    )
+
+
+def _column(rows: pl.LazyFrame, made: pl.Expr) -> pl.Series:
+    # In one piece: a sum over pieces depends on where they are cut, and so would the last bit of a mean.
+    return rows.select(made).collect(engine="streaming").to_series().rechunk()

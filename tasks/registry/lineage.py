@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import subprocess
@@ -62,7 +63,7 @@ def recall(name: str, versions: Mapping[int, Tags], number: int) -> tuple[DataSn
     with _named(name, number):
         recipe = Recipe(
             version=number,
-            config=TrainingConfig.model_validate_json(held["config"]),
+            config=_config(held["config"]),
             split=Split.model_validate_json(held["split"]),
             features_hash=held["features_hash"],
             bundle_digest=held["candidate_digest"],
@@ -72,6 +73,13 @@ def recall(name: str, versions: Mapping[int, Tags], number: int) -> tuple[DataSn
             lock_hash=held["lock_hash"],
         )
         return DataSnapshot.model_validate_json(held["snapshot"]), recipe
+
+
+def _config(text: str) -> TrainingConfig:
+    """Read the settings of a version; those from before there were outcomes learned none."""
+    config = json.loads(text)
+    config["network"].setdefault("outcome_weight", 0.0)
+    return TrainingConfig.model_validate(config)
 
 
 def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:

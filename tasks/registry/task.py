@@ -10,6 +10,7 @@ from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
+from tasks.artifacts.search import Search, Tracked
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
@@ -34,6 +35,7 @@ def register(
     package: FlyteDirectory,
     bento: FlyteDirectory,
     model: TrainedModel,
+    baselines: list[TrainedModel],
     snapshot: DataSnapshot,
     evaluation: Evaluation,
     decision: Decision,
@@ -44,22 +46,37 @@ def register(
         package: The package.
         bento: The Bento built from it.
         model: What is known of the model.
+        baselines: What is known of the baselines that it was judged beside.
         snapshot: The data that it was trained on.
         evaluation: Its metrics.
         decision: The verdict on it.
     """
     from tasks.model.bundle import digest
     from tasks.registry import lineage
+    from tasks.registry.runs import Judged
     from tasks.registry.versions import Registry
     from tasks.reporting import sections
     from tasks.usecase import policy
 
-    folder = local_path(package)
-    registered = Registry(tracking_uri(), policy.MODEL_NAME).register(
-        folder, local_path(bento), digest(folder), model, evaluation, decision, lineage.tags(snapshot, policy.OWNER, model)
-    )
+    folder, tags = local_path(package), lineage.tags(snapshot, policy.OWNER, model)
+    judged = Judged(model, baselines, evaluation, decision, folder, local_path(bento), digest(folder), tags)
+    registered = Registry(tracking_uri(), policy.MODEL_NAME).register(judged)
     publish("registry", sections.registered(registered))
     return registered
+
+
+@stage(cached=False, resources=LIGHT)
+def track_search(search: Search) -> Tracked:
+    """Track a search in MLflow: a run of it, and nested in it one of each trial. Done again it adds what has come since.
+
+    Args:
+        search: The search, as far as it is.
+    """
+    from tasks.registry.runs import log_search
+    from tasks.registry.tracking import Tracker
+    from tasks.usecase import policy
+
+    return log_search(Tracker(tracking_uri(), policy.MODEL_NAME), policy.MODEL_NAME, search)
 
 
 @stage(cached=False, resources=LIGHT)

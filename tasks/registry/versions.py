@@ -7,18 +7,15 @@ registered is found by its digest, and aliases are set last.
 from __future__ import annotations
 
 import logging
-import os
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlparse
+from typing import Any
 
-from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
+from tasks.artifacts.evaluation import Verdict
 from tasks.artifacts.record import Window
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
-from tasks.artifacts.training import TrainedModel
 from tasks.errors import RegistryError
+from tasks.registry import runs
+from tasks.registry.runs import Judged
+from tasks.registry.tracking import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +23,6 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 _CANDIDATE, _INCUMBENT, _PACKAGE = "candidate_digest", "incumbent_version", "package_digest"
 _SETTLED = "alias_settled"
 _NONE = "none"
-
-T = TypeVar("T")
 
 
 class Registry:
@@ -43,18 +38,8 @@ class Registry:
 
     def __init__(self, uri: str, name: str) -> None:
         self.name = name
-        os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        logging.getLogger("mlflow").setLevel(logging.WARNING)
-        logging.getLogger("alembic").setLevel(logging.WARNING)
-        import mlflow
-
-        self._folder: Path | None = None
-        if uri.startswith("sqlite:"):
-            path = Path(urlparse(uri).path[1:] if uri.startswith("sqlite:////") else urlparse(uri).path.lstrip("/"))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = path.parent / "mlartifacts"
-        self._client = _reach(uri, lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
-        self._uri = uri
+        self._tracker = Tracker(uri, name)
+        self._client, self._reach = self._tracker.client, self._tracker.reach
 
     def version_of(self, alias: str) -> int | None:
         """Return the version that an alias names, None if it names none."""
@@ -101,49 +86,32 @@ class Registry:
             newest_candidate_day=max(v.tags["evaluation_last_day"] for v in self._versions()),
         )
 
-    def register(
-        self,
-        package: Path,
-        bento: Path,
-        package_digest: str,
-        model: TrainedModel,
-        evaluation: Evaluation,
-        decision: Decision,
-        lineage: Mapping[str, str],
-    ) -> RegisteredModel:
+    def register(self, judged: Judged) -> RegisteredModel:
         """Register a package, and set its alias by the decision, once: `champion` on PROMOTE, else `challenger`.
 
         Args:
-            package: The package's folder.
-            bento: The Bento's folder.
-            package_digest: The package's digest.
-            model: What is known of the model.
-            evaluation: Its metrics.
-            decision: The verdict.
-            lineage: Further tags: snapshot, code commit, lock.
+            judged: The candidate with its package and the verdict on it.
         """
-        _reach(self._uri, lambda: self._ensure_model())
+        model, evaluation, decision = judged.model, judged.evaluation, judged.decision
+        self._reach(lambda: self._ensure_model())
         version = self._by_tag(_CANDIDATE, model.bundle_digest)
-        if version is None or version.tags[_PACKAGE] != package_digest:
-            run = self._run(model, evaluation, decision)
-            self._client.log_artifacts(run.info.run_id, str(package), "package")
-            self._client.log_artifacts(run.info.run_id, str(bento), "bento")
+        if version is None or version.tags[_PACKAGE] != judged.package_digest:
+            run = runs.log_candidate(self._tracker, self.name, judged)
             tags = {
-                **lineage,
+                **judged.lineage,
                 _CANDIDATE: model.bundle_digest,
-                _PACKAGE: package_digest,
+                _PACKAGE: judged.package_digest,
                 _INCUMBENT: _NONE if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
                 "features_hash": model.features_hash,
                 "threshold": repr(model.threshold),
                 "seed": str(model.seed),
                 "evaluation_first_day": str(evaluation.window.first_day),
                 "evaluation_last_day": str(evaluation.window.last_day),
-                "evaluation_log_loss": repr(evaluation.of("network").log_loss.value),
+                "evaluation_log_loss": repr(evaluation.of(model.name).log_loss.value),
                 "verdict": decision.verdict.value,
             }
             source = f"{run.info.artifact_uri}/package"
             version = self._client.create_model_version(self.name, source=source, run_id=run.info.run_id, tags=tags)
-            self._client.set_terminated(run.info.run_id)
         number = int(version.version)
         if _SETTLED not in version.tags:
             # Once only: a repeated run must not undo what came after it, a rollback by a person among it.
@@ -151,7 +119,7 @@ class Registry:
             self._client.set_model_version_tag(self.name, str(number), _SETTLED, "true")
         aliases = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if self.version_of(a) == number]
         log.info("version %d of %s: %s", number, self.name, ", ".join(aliases) or "no alias")
-        return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=package_digest, run_id=version.run_id)
+        return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=judged.package_digest, run_id=version.run_id)
 
     def tags(self) -> dict[int, dict[str, str]]:
         """Return the tags of every version."""
@@ -177,42 +145,6 @@ class Registry:
             self._client.set_registered_model_alias(self.name, PREVIOUS, str(champion))
         self._client.set_registered_model_alias(self.name, CHAMPION, str(number))
 
-    def _run(self, model: TrainedModel, evaluation: Evaluation, decision: Decision) -> Any:
-        """Log a run with parameters, metrics and curves; one that a killed run left open is closed as killed."""
-        experiment = self._experiment()
-        tag = f"tags.{_CANDIDATE} = '{model.bundle_digest}' and attributes.status = 'RUNNING'"
-        for left in self._client.search_runs([experiment], filter_string=tag):
-            self._client.set_terminated(left.info.run_id, status="KILLED")
-        name = f"{self.name} {evaluation.window.first_day:%Y-%m-%d}"
-        run = self._client.create_run(experiment, run_name=name, tags={_CANDIDATE: model.bundle_digest, "verdict": decision.verdict.value})
-        run_id = run.info.run_id
-        parameters = {
-            "training_rows": model.training_rows,
-            "training_window": str(model.split.training),
-            "evaluation_window": str(model.split.evaluation),
-            "numeric_features": len(model.numeric_features),
-            "device": model.device,
-            "precision": model.precision,
-            "seed": model.seed,
-            "threshold": model.threshold,
-        }
-        for key, value in parameters.items():
-            self._client.log_param(run_id, key, value)
-        for metrics in evaluation.metrics:
-            for key in ("auc", "pr_auc", "log_loss", "brier", "calibration_error", "cost"):
-                self._client.log_metric(run_id, f"{metrics.model}.{key}", getattr(metrics, key).value)
-        now = int(time.time() * 1000)
-        for step, loss in enumerate(model.losses, start=1):
-            self._client.log_metric(run_id, "train.log_loss", loss, now, step)
-        return run
-
-    def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(self.name)
-        if found is not None:
-            return str(found.experiment_id)
-        location = str(self._folder / self.name) if self._folder else None
-        return str(self._client.create_experiment(self.name, artifact_location=location))
-
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -232,29 +164,18 @@ class Registry:
                     return None
                 raise
 
-        return _reach(self._uri, look)
+        return self._reach(look)
 
     def _versions(self) -> list[Any]:
-        return _reach(self._uri, lambda: list(self._client.search_model_versions(f"name = '{self.name}'")))
+        return self._reach(lambda: list(self._client.search_model_versions(f"name = '{self.name}'")))
 
     def _by_tag(self, key: str, value: str) -> Any | None:
-        found = _reach(self._uri, lambda: self._client.search_model_versions(f"name = '{self.name}' and tags.{key} = '{value}'"))
+        found = self._reach(lambda: self._client.search_model_versions(f"name = '{self.name}' and tags.{key} = '{value}'"))
         return max(found, key=lambda version: int(version.version), default=None)
 
     def _version(self, number: int) -> Any:
-        return _reach(self._uri, lambda: self._client.get_model_version(self.name, str(number)))
+        return self._reach(lambda: self._client.get_model_version(self.name, str(number)))
 
 
 def _none() -> Incumbent:
     return Incumbent(version=None, bundle_uri=None, bundle_digest=None, threshold=None)
-
-
-def _reach(uri: str, call: Callable[[], T]) -> T:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        return call()
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        text = str(error).strip().split("\n")[0][:300]
-        raise RegistryError(f"the model registry at {uri} must be in reach", text, "start it, or mend MLFLOW_TRACKING_URI") from error

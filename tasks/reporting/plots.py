@@ -15,6 +15,7 @@ from tasks.artifacts.data_value import FeatureImportance, GroupImportance, Learn
 from tasks.artifacts.evaluation import CalibrationBin, ModelMetrics, SegmentMetrics
 from tasks.artifacts.monitoring import DayQuality
 from tasks.artifacts.record import Interval
+from tasks.artifacts.search import Trial, TrialState
 from tasks.reporting import text
 from tasks.reporting.page import escape
 from tasks.reporting.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION
@@ -188,6 +189,25 @@ def losses(by_epoch: Sequence[float]) -> str:
         axes.set(xlabel="epoch", ylabel="training log-loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return _image(figure, alt)
+
+
+def trials(found: Sequence[Trial]) -> str:
+    """Draw the mean log-loss of each trial of a search that has one."""
+    from matplotlib.ticker import MaxNLocator
+
+    scored = [trial for trial in found if trial.folds]
+    if not scored:
+        return ""
+    with _figure(2.6) as figure:
+        axes = figure.subplots()
+        for is_whole, mark, colour in ((True, "o", BLUE), (False, "x", ORANGE)):
+            some = [t for t in scored if (t.state is TrialState.COMPLETE) is is_whole]
+            axes.plot([t.number for t in some], [t.log_loss for t in some], mark, color=colour)
+        axes.set_xlabel("trial")
+        axes.set_ylabel("log-loss")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        best = min(scored, key=lambda t: (t.state is not TrialState.COMPLETE, t.log_loss))
+        return _image(figure, f"Log-loss of {len(scored)} trials, the lowest {best.log_loss:.4f} of trial {best.number}")
 
 
 def importances(features: Sequence[FeatureImportance], threshold: float) -> str:

@@ -121,10 +121,11 @@ def training(models: Sequence[TrainedModel]) -> str:
     trained = [
         (
             text.model(m.name),
-            text.count(m.training_rows),
+            text.count(m.training_rows) + (f", evenly taken from {text.count(m.sampled_from)}" if m.sampled_from else ""),
             text.decimals(m.threshold),
             text.decimals(m.temperature),
             text.duration(m.train_seconds),
+            text.count(round(m.rows_per_second)) if m.rows_per_second else None,
             f"{m.device}, {m.precision}",
             m.seed,
             text.decimals(m.losses[-1]) if m.losses else None,
@@ -136,7 +137,10 @@ def training(models: Sequence[TrainedModel]) -> str:
         paragraph("Each fold is trained on the labels that were known before its first day."),
         table(["Model", "Days tested on", "Rows", "Log-loss"], folds),
         heading("Models"),
-        table(["Model", "Training rows", "Threshold", "Temperature", "Time", "Device", "Seed", "Last training log-loss"], trained),
+        table(
+            ["Model", "Training rows", "Threshold", "Temperature", "Time", "Rows a second", "Device", "Seed", "Last training log-loss"],
+            trained,
+        ),
         table(["Model", "Bundle", "Features"], [(text.model(m.name), m.bundle_digest, m.features_hash) for m in models]),
     ]
     if models:

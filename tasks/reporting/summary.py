@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.artifacts.evaluation import Verdict
-from tasks.artifacts.registry import RunSummary
-from tasks.reporting import page, plots, sections, sentences, text
+from tasks.artifacts.registry import RunSummary, StageCost
+from tasks.reporting import page, plots, sections, sentences, text, usage
 from tasks.reporting.page import Entry
 
 if TYPE_CHECKING:
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _INDEX = "index.html"
+_MEASURES = ("Time", "Peak memory", "CPU time")
 _STYLES = {Verdict.PROMOTE: "bold green", Verdict.REVIEW: "bold yellow", Verdict.HOLD: "bold red"}
 
 
 def run_report(summary: RunSummary) -> dict[str, str]:
     """Return the report of a run: file name to whole HTML document.
 
-    `index.html` links one page for each task that has a Deck, named after its task; all belong in one folder.
+    `index.html` links one page for each task that has a Deck, named after its task, and one of what they used; all belong in
+    one folder.
     """
     candidate = [m for m in summary.models if m.name == text.CANDIDATE]
     baselines = [m for m in summary.models if m.name != text.CANDIDATE]
@@ -36,6 +38,7 @@ def run_report(summary: RunSummary) -> dict[str, str]:
         ("decide", "Decision", sentences.decision(summary.decision), sections.decision(summary.decision)),
         ("build_package", "Package", sentences.package(summary.package), sections.package(summary.package)),
         ("register", "Registry", sentences.registered(summary.registered), sections.registered(summary.registered)),
+        ("resources", "Resources", usage.sentence(summary), usage.run(summary)),
     ]
     entries = [Entry(f"{task}.html", label, fact) for task, label, fact, _ in parts]
     links = [Entry(_INDEX, "Summary", ""), *entries]
@@ -61,6 +64,10 @@ def _overview(summary: RunSummary) -> str:
                     ("Validation", page.mark(summary.validation.verdict)),
                     ("Time", text.duration(summary.seconds)),
                     ("Peak memory", text.memory(summary.peak_memory_mb)),
+                    ("CPU time", text.duration(summary.cpu_seconds)),
+                    ("Device time", text.duration(summary.device_seconds)),
+                    ("Energy", usage.energy(summary.energy_joules)),
+                    ("Cost", f"{usage.money(summary.cost)} {usage.currency(summary)}".strip()),
                     ("Snapshot", snapshot.content_hash),
                     ("Run", summary.run_id),
                 ]
@@ -70,11 +77,18 @@ def _overview(summary: RunSummary) -> str:
             sections.metrics(summary.evaluation),
             page.heading("Stages"),
             page.table(
-                ["Stage", "Time", "Peak memory", "Tasks", "From the cache"],
-                [(s.stage, text.duration(s.seconds), text.memory(s.peak_memory_mb), s.tasks, s.cached) for s in summary.stages],
+                ["Stage", *_MEASURES, "Device time", "Energy", f"Cost, {usage.currency(summary)}", "Tasks", "From the cache"],
+                [
+                    (*_measured(s), text.duration(s.device_seconds), usage.energy(s.energy_joules), usage.money(s.cost), s.tasks, s.cached)
+                    for s in summary.stages
+                ],
             ),
         ]
     )
+
+
+def _measured(stage: StageCost) -> tuple[str, str, str, str]:
+    return stage.stage, text.duration(stage.seconds), text.memory(stage.peak_memory_mb), text.duration(stage.cpu_seconds)
 
 
 def closing_table(summary: RunSummary) -> Group:
@@ -120,6 +134,7 @@ def _facts(summary: RunSummary) -> Table:
         ("rows", f"{rows:,}, {aside:,} set aside; validation {summary.validation.verdict}"),
         ("model", f"{registered.name} v{registered.version}, {', '.join(registered.aliases) or 'no alias'}"),
         ("run", summary.run_id),
+        ("resources", usage.sentence(summary)),
         ("report", summary.report),
     ):
         grid.add_row(label, Text(value))
@@ -149,10 +164,19 @@ def _stages(summary: RunSummary) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False, show_footer=True)
     tasks, cached = sum(s.tasks for s in summary.stages), sum(s.cached for s in summary.stages)
     table.add_column("stage", footer="total")
-    table.add_column("time", justify="right", footer=text.duration(summary.seconds))
-    table.add_column("peak memory", justify="right", footer=text.memory(summary.peak_memory_mb))
-    table.add_column("tasks", justify="right", footer=str(tasks))
-    table.add_column("from the cache", justify="right", footer=str(cached))
+    for header, total in zip(
+        (*map(str.lower, _MEASURES[:2]), _MEASURES[2], f"cost, {usage.currency(summary)}", "tasks", "cached"),
+        (
+            text.duration(summary.seconds),
+            text.memory(summary.peak_memory_mb),
+            text.duration(summary.cpu_seconds),
+            usage.money(summary.cost),
+            str(tasks),
+            str(cached),
+        ),
+        strict=True,
+    ):
+        table.add_column(header, justify="right", footer=total)
     for s in summary.stages:
-        table.add_row(Text(s.stage), text.duration(s.seconds), text.memory(s.peak_memory_mb), str(s.tasks), str(s.cached))
+        table.add_row(*map(Text, (*_measured(s), usage.money(s.cost), str(s.tasks), str(s.cached))))
     return table

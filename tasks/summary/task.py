@@ -6,7 +6,7 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary
 from tasks.artifacts.training import TrainedModel
-from tasks.execution import LIGHT, publish, stage
+from tasks.execution import LIGHT, SIZING, lake_uri, publish, stage
 
 
 @stage(cached=False, resources=LIGHT)
@@ -32,20 +32,21 @@ def summarise(
         package: The check of the Bento.
         registered: The registered version.
     """
-    import time
     from datetime import UTC, datetime
 
     from rich.console import Console
 
-    from tasks import local
+    from tasks import accounts, local
     from tasks.reporting import sections
     from tasks.reporting.summary import closing_table, run_report
     from tasks.summary import runs
     from tasks.usecase import policy
 
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{snapshot.content_hash[:6]}"
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{snapshot.content_hash[:6]}"
     folder = local.home() / "runs" / run_id
-    stages = runs.stage_costs(local.TRACE.tasks)
+    used, history = accounts.of_run(lake_uri(), SIZING)
+    stages, advice = runs.stage_costs(used), runs.advice(used, history, SIZING)
     summary = RunSummary(
         run_id=run_id,
         use_case=policy.USE_CASE,
@@ -58,9 +59,18 @@ def summarise(
         package=package,
         registered=registered,
         stages=stages,
-        seconds=time.time() - local.TRACE.started,
+        seconds=now.timestamp() - min([local.TRACE.started, *(u.started.timestamp() for u in used)]),
         peak_memory_mb=max((stage.peak_memory_mb for stage in stages), default=0.0),
         report=str(folder / "index.html"),
+        cpu_seconds=sum(u.cpu_seconds for u in used),
+        device_seconds=sum(u.device_seconds for u in used),
+        peak_device_mb=max((u.peak_device_mb for u in used if u.peak_device_mb is not None), default=None),
+        energy_joules=runs.total_energy(used),
+        cost=sum(u.cost for u in used),
+        cost_as_suggested=runs.cost_as_suggested(used, advice, policy.PRICES),
+        prices=policy.PRICES,
+        tasks=used,
+        advice=advice,
     )
     runs.write(folder, summary, run_report(summary))
     publish("decision", sections.decision(decision))

@@ -10,27 +10,64 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tasks.artifacts.settings import BaselineConfig
+from tasks.artifacts.settings import BaselineConfig, Outcome
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import LightgbmModel, LogisticModel, Probabilities, import_lightgbm
 
 log = logging.getLogger(__name__)
 
+_ROW = "__row"
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded rows with their labels: shapes (n, width), (n, categories) and (n,)."""
+    """Encoded rows with what came of them.
+
+    Attributes:
+        numbers: Shape (n, width).
+        codes: Shape (n, categories).
+        labels: Shape (n,).
+        outcomes: Whether further thresholds were reached, shape (n, outcomes), NaN where that is not known; None for none.
+    """
 
     numbers: Floats
     codes: Codes
     labels: Floats
+    outcomes: Floats | None = None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
 
     @classmethod
-    def of(cls, rows: pl.DataFrame, encoding: Preprocessing) -> Encoded:
-        """Encode rows that have the columns of the encoding and a `label` of 0 or 1."""
+    def of(cls, rows: pl.DataFrame, encoding: Preprocessing, outcomes: Sequence[Outcome] = ()) -> Encoded:
+        """Encode rows that have the columns of the encoding and of the outcomes, and a `label` of 0 or 1."""
         numbers, codes = encoding.encode(rows)
-        return cls(numbers, codes, rows.get_column("label").to_numpy().astype(np.float32))
+        labels = rows.get_column("label").to_numpy().astype(np.float32)
+        reached = thresholds(outcomes)
+        return cls(numbers, codes, labels, np.require(rows.select(reached).to_numpy(), np.float32, ["C", "W"]) if reached else None)
+
+    @property
+    def targets(self) -> Floats:
+        """Labels and outcomes side by side, shape (n, 1 + outcomes)."""
+        labels = self.labels[:, None]
+        return labels if self.outcomes is None else np.hstack([labels, self.outcomes])
+
+
+def thresholds(outcomes: Sequence[Outcome]) -> list[pl.Expr]:
+    """Return whether each threshold of each outcome is reached, as 0 or 1; NaN where the outcome is not known."""
+    return [
+        (pl.col(outcome.column).fill_nan(None) >= threshold).cast(pl.Float32).fill_null(np.nan).alias(f"{outcome.column} {threshold:g}")
+        for outcome in outcomes
+        for threshold in outcome.thresholds
+    ]
+
+
+def evenly(rows: pl.LazyFrame, count: int, most: int) -> pl.LazyFrame:
+    """Keep `most` rows of `count`, evenly spread, in their order: what does not learn in parts learns from these."""
+    number = pl.col(_ROW).cast(pl.Int64)
+    return rows.with_row_index(_ROW).filter((number + 1) * most // count > number * most // count).drop(_ROW)
 
 
 def fit_logistic(rows: Encoded, preprocessing: Preprocessing, config: BaselineConfig) -> LogisticModel:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from tasks.artifacts.record import Window
-from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.search import FoldScore
+from tasks.artifacts.settings import Outcome, TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
 from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
@@ -24,7 +26,7 @@ from tasks.training import baselines, calibration, threshold
 from tasks.training.baselines import Encoded
 
 if TYPE_CHECKING:
-    from tasks.training.checkpoints import Checkpoints
+    from tasks.training.checkpoints import Checkpoints, Part
     from tasks.training.network import Fitted
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What to learn: rows, their columns, the split, the costs of wrong decisions."""
+    """What to learn: rows, their columns, the split, the costs of wrong decisions, and what the network learns beside the label."""
 
     features: pl.LazyFrame
     features_hash: str
@@ -42,24 +44,42 @@ class Task:
     zone: str
     missed_cost: float
     needless_cost: float
+    outcomes: Sequence[Outcome] = ()
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Training rows of one model with the encoding fitted on them, and the rows that it is tested on."""
+    """How one model learned: from how many rows and, if these are an even sample, of how many; and what it is tested on."""
 
     window: Window
     encoding: Preprocessing
-    train: Encoded
+    rows: int
+    sampled_from: int | None
     test: Encoded
 
 
-def _prepare(task: Task, window: Window) -> _Fit:
-    needed = [*task.numeric, *task.categorical, "label"]
-    train = labelled_before(task.features, window.first_day, task.zone).select(needed).collect()
-    encoding = preprocessing.fit(train, task.numeric, task.categorical)
-    test = labelled_in(task.features, window.first_day, window.last_day).select(needed).collect()
-    return _Fit(window, encoding, Encoded.of(train, encoding), Encoded.of(test, encoding))
+def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encoded]:
+    """Return the training rows of a baseline, which holds them all: an even sample if they are more than may be."""
+    train = _known(task, window)
+    count = 0 if most is None else train.select(pl.len()).collect(engine="streaming").item()
+    is_sample = most is not None and count > most
+    if most is not None and is_sample:
+        log.info("baselines: %s rows, evenly taken from %s: they need all in memory at once", f"{most:,}", f"{count:,}")
+        train = baselines.evenly(train, count, most)
+    rows = train.collect(engine="streaming")
+    encoding = preprocessing.fit(rows, task.numeric, task.categorical)
+    encoded = Encoded.of(rows, encoding)
+    return _Fit(window, encoding, len(encoded), count if is_sample else None, _held_out(task, window, encoding)), encoded
+
+
+def _known(task: Task, window: Window, outcomes: Sequence[Outcome] = ()) -> pl.LazyFrame:
+    needed = [*task.numeric, *task.categorical, "label", *(outcome.column for outcome in outcomes)]
+    return labelled_before(task.features, window.first_day, task.zone).select(needed)
+
+
+def _held_out(task: Task, window: Window, encoding: Preprocessing) -> Encoded:
+    """Return the rows of a window, a few weeks: these are in memory however many are trained on."""
+    return Encoded.of(labelled_in(task.features, window.first_day, window.last_day).select(*encoding.columns, "label").collect(), encoding)
 
 
 def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[TrainedModel]:
@@ -74,15 +94,23 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
         A record of each, LightGBM first.
     """
     started = time.perf_counter()
-    folds = [_prepare(task, window) for window in task.split.folds]
-    final = _prepare(task, task.split.evaluation)
-    booster, boosted = baselines.fit_lightgbm(final.train, final.encoding, config.baselines, [(f.train, f.test) for f in folds])
+    # The folds' rows and all rows are held together.
+    most = None if config.rows_in_memory is None else config.rows_in_memory // (1 + len(task.split.folds))
+    parts = [_prepare(task, window, most) for window in task.split.folds]
+    folds = [fold for fold, _ in parts]
+    final, learned = _prepare(task, task.split.evaluation, most)
+    prepared = time.perf_counter()
+    booster, boosted = baselines.fit_lightgbm(learned, final.encoding, config.baselines, [(train, fold.test) for fold, train in parts])
+    fit_seconds = time.perf_counter() - prepared
     lightgbm_seconds = time.perf_counter() - started
     started = time.perf_counter()
-    regressed = [baselines.fit_logistic(f.train, f.encoding, config.baselines).predict_encoded(f.test.numbers, f.test.codes) for f in folds]
-    logistic = baselines.fit_logistic(final.train, final.encoding, config.baselines)
+    regressed = [
+        baselines.fit_logistic(train, fold.encoding, config.baselines).predict_encoded(fold.test.numbers, fold.test.codes)
+        for fold, train in parts
+    ]
+    logistic = baselines.fit_logistic(learned, final.encoding, config.baselines)
     logistic_seconds = time.perf_counter() - started
-    log.info("baselines: trained on %s rows", f"{len(final.train.labels):,}")
+    log.info("baselines: trained on %s rows", f"{final.rows:,}")
 
     def fill(path: Path) -> None:
         booster.save(path)
@@ -90,10 +118,10 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
         (path / PREPROCESSING).write_text(final.encoding.model_dump_json(indent=1))
 
     digest = bundle.write(folder, fill)
-    seed = config.baselines.seed
+    seed, rows = config.baselines.seed, sum(f.rows for f in (*folds, final))
     return [
-        _record("lightgbm", task, digest, final, folds, boosted, lightgbm_seconds, config, seed),
-        _record("logistic", task, digest, final, folds, regressed, logistic_seconds, config, seed),
+        _record("lightgbm", task, digest, final, folds, boosted, lightgbm_seconds, rows / fit_seconds, config, seed),
+        _record("logistic", task, digest, final, folds, regressed, logistic_seconds, rows / logistic_seconds, config, seed),
     ]
 
 
@@ -108,39 +136,98 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
 
     Raises:
         TrainingError: If a loss is not finite.
+        StorageError: If there are more rows than may be in memory, and they cannot be written to disk.
     """
     started = time.perf_counter()
-    folds = [_prepare(task, window) for window in task.split.folds]
-    predicted = []
-    for number, fold in enumerate(folds, start=1):
-        log.info("network: fold %d of %d, %s rows, tested on %s", number, len(folds), f"{len(fold.train.labels):,}", fold.window)
-        predicted.append(_fit_network(fold, config, checkpoints, f"fold {number}")[0])
-    final = _prepare(task, task.split.evaluation)
-    log.info("network: all %s training rows", f"{len(final.train.labels):,}")
-    _, fitted, model = _fit_network(final, config, checkpoints, "all rows")
+    folds, predicted, pace = list[_Fit](), list[Probabilities](), _Pace()
+    for number, window in enumerate(task.split.folds, start=1):
+        log.info("network: fold %d of %d, tested on %s", number, len(task.split.folds), window)
+        fold, _, model = _fit_network(task, window, config, checkpoints.part(f"fold {number}"), pace, folder.parent)
+        folds.append(fold)
+        predicted.append(_predict(model, fold.test))
+    log.info("network: all training rows")
+    final, fitted, model = _fit_network(task, task.split.evaluation, config, checkpoints.part("all rows"), pace, folder.parent)
     labels = np.concatenate([fold.test.labels for fold in folds])
     degrees = calibration.temperature(labels, np.concatenate(predicted))
     model.network.temperature.fill_(degrees)
     predicted = [calibration.soften(p, degrees) for p in predicted]
     log.info("network: temperature %.3f is best on the folds", degrees)
     digest = bundle.write(folder, model.save)
-    record = _record("network", task, digest, final, folds, predicted, time.perf_counter() - started, config, config.network.seed)
+    seconds = time.perf_counter() - started
+    record = _record("network", task, digest, final, folds, predicted, seconds, pace.rows_per_second, config, config.network.seed)
     return record.model_copy(
         update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision, "temperature": degrees}
+        | _device_use(fitted.device, seconds)
     )
 
 
-def _fit_network(fit: _Fit, config: TrainingConfig, checkpoints: Checkpoints, part: str) -> tuple[Probabilities, Fitted, NetworkModel]:
-    import torch  # heavy, as is Lightning: the baselines need neither
+@dataclass
+class _Pace:
+    """How fast rows are trained on, in the parts that are trained from their beginning: one that goes on has had its rows."""
+
+    rows: int = 0
+    seconds: float = 0.0
+
+    @contextmanager
+    def of(self, rows: int, config: TrainingConfig, part: Part | None) -> Iterator[None]:
+        """Count a part while it is trained."""
+        is_new, started = part is None or part.state is None, time.perf_counter()
+        yield
+        if is_new:
+            self.rows += rows * config.network.epochs
+            self.seconds += time.perf_counter() - started
+
+    @property
+    def rows_per_second(self) -> float:
+        """The pace; 0 if each part went on from a checkpoint."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+
+def _device_use(device: str, seconds: float) -> dict[str, float]:
+    """Return for how long a GPU was held and the peak of its memory in MB; nothing on a CPU."""
+    if not device.startswith("cuda"):
+        return {}
+    import torch  # it has been imported by now: the training had it
+
+    return {"device_seconds": seconds, "peak_device_mb": torch.cuda.max_memory_allocated() / 2**20}
+
+
+def score_fold(task: Task, config: TrainingConfig, number: int) -> FoldScore:
+    """Train the network for one fold, and score it there.
+
+    Args:
+        task: What to learn.
+        config: How.
+        number: Of the fold, from 0.
+    """
+    started = time.perf_counter()
+    fold, fitted, model = _fit_network(task, task.split.folds[number], config, None, _Pace(), None)
+    predicted = _predict(model, fold.test)
+    result = FoldResult(window=fold.window, rows=len(fold.test.labels), log_loss=log_loss(fold.test.labels, predicted))
+    return FoldScore(result=result, losses=list(fitted.losses), device=fitted.device, seconds=time.perf_counter() - started)
+
+
+def _fit_network(
+    task: Task, window: Window, config: TrainingConfig, part: Part | None, pace: _Pace, folder: Path | None
+) -> tuple[_Fit, Fitted, NetworkModel]:
+    from tasks.training import network, rows  # heavy, as is Lightning: the baselines need neither
+
+    outcomes = task.outcomes if config.network.outcome_weight else ()
+    known = _known(task, window, outcomes)
+    encoding, train = rows.gather(known, task.numeric, task.categorical, config.rows_in_memory, folder, outcomes)
+    log.info("network: %s rows", f"{len(train):,}")
+    with closing(train), pace.of(len(train), config, part):
+        fitted = network.fit_rows(config.network, train, encoding.cardinalities, part, config.device)
+    fit = _Fit(window, encoding, len(train), None, _held_out(task, window, encoding))
+    return fit, fitted, NetworkModel(fitted.network, encoding, config.network, fitted.bin_edges)
+
+
+def _predict(model: NetworkModel, rows: Encoded) -> Probabilities:
+    import torch
 
     from tasks.model.network import predict
-    from tasks.training import network
-    from tasks.training.checkpoints import Part
 
-    rows = fit.train
-    fitted = network.fit(config.network, rows.numbers, rows.codes, rows.labels, fit.encoding.cardinalities, Part(checkpoints, part))
-    probabilities = predict(fitted.network, torch.from_numpy(fit.test.numbers), torch.from_numpy(fit.test.codes))
-    return probabilities.numpy().astype(np.float64), fitted, NetworkModel(fitted.network, fit.encoding, config.network, fitted.bin_edges)
+    return predict(model.network, torch.from_numpy(rows.numbers), torch.from_numpy(rows.codes)).numpy().astype(np.float64)
 
 
 def _record(
@@ -151,6 +238,7 @@ def _record(
     folds: Sequence[_Fit],
     predicted: Sequence[Probabilities],
     seconds: float,
+    rows_per_second: float,
     config: TrainingConfig,
     seed: int,
 ) -> TrainedModel:
@@ -166,7 +254,8 @@ def _record(
         features_hash=task.features_hash,
         split=task.split,
         config=config,
-        training_rows=len(final.train.labels),
+        training_rows=final.rows,
+        sampled_from=final.sampled_from,
         numeric_features=[column.name for column in final.encoding.numeric],
         categorical_features=[column.name for column in final.encoding.categorical],
         threshold=threshold.cheapest(labels, np.concatenate(predicted), task.missed_cost, task.needless_cost),
@@ -175,5 +264,6 @@ def _record(
         device="cpu",
         precision="float64",
         train_seconds=seconds,
+        rows_per_second=rows_per_second,
         seed=seed,
     )

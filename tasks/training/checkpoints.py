@@ -65,6 +65,10 @@ class Checkpoints:
             self._parts, self._turn = newest["parts"], newest["turn"]
             log.info("checkpoint %d found: %s", self._turn, ", ".join(self._parts))
 
+    def part(self, name: str) -> Part:
+        """Return one fit among those of the training."""
+        return Part(self, name)
+
     def state(self, part: str) -> State | None:
         """Return the newest state of a part, None if it has not begun."""
         return self._parts.get(part)

@@ -1,8 +1,8 @@
-"""Fitting the network: one loop over in-memory batches, which a checkpoint stops and resumes to the bit.
+"""Fitting the network: one loop over batches, which a checkpoint stops and resumes to the bit.
 
-The training set lives on the device and a batch is a slice of shuffled row numbers, which delivers millions of rows a
-second where a `DataLoader` over a `TensorDataset` delivers a tenth of one. bf16 autocast on a GPU, float32 on a CPU,
-both by Lightning Fabric.
+A batch is a slice of shuffled row numbers, which delivers millions of rows a second where a `DataLoader` over a
+`TensorDataset` delivers a tenth of one; `tasks/training/rows.py` knows where the rows lie. bf16 autocast on a GPU, float32
+on a CPU, both by Lightning Fabric.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import lightning
+import tabm
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tasks.artifacts.settings import NetworkConfig
+from tasks.artifacts.settings import Device, NetworkConfig
 from tasks.errors import TrainingError
-from tasks.model.network import Network, fit_bins
+from tasks.model.network import Network
 from tasks.model.preprocessing import Codes, Floats
+from tasks.training import processes
+from tasks.training.baselines import Encoded
 from tasks.training.checkpoints import Part, State
+from tasks.training.rows import Batch, InMemory, Rows
 
 log = logging.getLogger(__name__)
 
@@ -56,19 +60,35 @@ class Fitted:
     bin_edges: list[int]
 
 
-def pick_device() -> str:
-    """Return `cuda` if there is a GPU, else `cpu`."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def pick_device(wanted: Device = "auto") -> str:
+    """Return `cuda` or `cpu`: what is wanted, or a GPU if there is one.
+
+    Raises:
+        TrainingError: If a GPU is wanted and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if wanted == "cuda" and not has_gpu:
+        mend = 'set device to "auto" or "cpu" in config, or run where torch sees a GPU (python -c "import torch; torch.cuda.init()")'
+        raise TrainingError("a GPU must be there if device is cuda", "none that torch can use", mend)
+    return "cuda" if has_gpu and wanted != "cpu" else "cpu"
 
 
-def arithmetic() -> str:
-    """Return what decides on the order in which numbers are added: the kind of device and, on a CPU, its threads."""
-    device = pick_device()
-    return torch.cuda.get_device_name() if device == "cuda" else f"{device}, {torch.get_num_threads()} threads"
+def arithmetic(device: Device = "auto") -> str:
+    """Return what decides on the order in which numbers are added: the kind of device, and how many work together."""
+    kind = torch.cuda.get_device_name() if pick_device(device) == "cuda" else f"cpu, {torch.get_num_threads()} threads"
+    return kind if processes.count() == 1 else f"{kind}, {processes.count()} processes"
 
 
-def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, cardinalities: list[int], part: Part | None = None) -> Fitted:
-    """Train the network; the same inputs on the same kind of device give the same weights, however often it was killed.
+def fit(
+    config: NetworkConfig,
+    numbers: Floats,
+    codes: Codes,
+    labels: Floats,
+    cardinalities: list[int],
+    part: Part | None = None,
+    device: Device = "auto",
+) -> Fitted:
+    """Train the network on arrays, as `fit_rows` does.
 
     Args:
         config: Sizes and schedule.
@@ -77,110 +97,155 @@ def fit(config: NetworkConfig, numbers: Floats, codes: Codes, labels: Floats, ca
         labels: 0 or 1, shape (n,).
         cardinalities: Number of codes of each categorical input.
         part: Where its states are kept and found again; None to keep none.
+        device: Where to train.
+    """
+    return fit_rows(config, InMemory.of(Encoded(numbers, codes, labels)), cardinalities, part, device)
+
+
+def fit_rows(config: NetworkConfig, rows: Rows, cardinalities: list[int], part: Part | None = None, device: Device = "auto") -> Fitted:
+    """Train the network; the same rows on the same kind of device give the same weights, wherever they lie, however often it was killed.
+
+    Of processes that train together each takes its share of every batch, so that they take the steps that one would take;
+    what is random within the network (dropout) differs. The first reads and writes the states.
+
+    Args:
+        config: Sizes and schedule.
+        rows: What to learn from.
+        cardinalities: Number of codes of each categorical input.
+        part: Where its states are kept and found again; None to keep none.
+        device: Where to train.
 
     Raises:
-        TrainingError: If the loss is not finite or explodes, or if the device's memory is too small for any batch.
+        TrainingError: If the loss is not finite or explodes, if a GPU is wanted where there is none, or if the device's
+            memory is too small for any batch.
+        StorageError: If rows cannot be written to disk.
     """
-    device = pick_device()
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if device == "cuda" else "32-true"
+    kind = pick_device(device)
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if kind == "cuda" else "32-true"
     with torch.random.fork_rng(), _deterministic(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"lightning\.")
         torch.manual_seed(config.seed)
-        fabric = lightning.Fabric(accelerator=device, devices=1, precision=precision)
-        inputs = torch.from_numpy(numbers)
-        bins = fit_bins(inputs, config.bins)
-        rows = Rows(inputs.to(device), torch.from_numpy(codes).to(device), torch.from_numpy(labels).to(device))
-        training = _Training(fabric, config, Network(config, bins, cardinalities), rows)
-        if part and (state := part.state):
+        fabric = _fabric(kind, precision)
+        bins = rows.bins(config.bins)
+        training = _Training(fabric, config, _Learner(Network(config, bins, cardinalities), config, rows.outcomes), rows.on(kind))
+        torch.manual_seed(config.seed + processes.rank())  # dropout is another in each process
+        if state := fabric.broadcast(part.state if part else None):
             training.load(state)
         training.run(part)
-    return Fitted(training.network_to_keep(), tuple(training.losses), device, precision, [len(edges) for edges in bins])
+    return Fitted(training.network_to_keep(), tuple(training.losses), kind, precision, [len(edges) for edges in bins])
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A training set in the memory of a device."""
+def _fabric(device: str, precision: Literal["bf16-mixed", "32-true"]) -> Any:
+    """Return Lightning's hold on the device, and on the processes that train together if torchrun began several."""
+    here, all_of_them = processes.count_here(), processes.count()
+    if all_of_them == 1:
+        return lightning.Fabric(accelerator=device, devices=1, precision=precision)
+    fabric = lightning.Fabric(accelerator=device, devices=here, num_nodes=all_of_them // here, strategy="ddp", precision=precision)
+    fabric.launch()
+    if processes.rank():
+        logging.getLogger("tasks").setLevel(logging.WARNING)  # all tell the same
+    return fabric
 
-    numbers: Tensor
-    codes: Tensor
-    labels: Tensor
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.labels)
+class _Learner(nn.Module):
+    """The network with the outcomes that it learns beside the label, from the same members: they are left away afterwards.
 
-    def at(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (numbers, codes, labels) of some rows."""
-        return self.numbers[index], self.codes[index], self.labels[index]
+    Args:
+        network: The network.
+        config: Its sizes.
+        outcomes: How many there are.
+    """
+
+    def __init__(self, network: Network, config: NetworkConfig, outcomes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.outcomes = tabm.LinearEnsemble(config.width, outcomes, k=config.k) if outcomes else None
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Return the logits of the members, shape (n, k, 1 + outcomes), the label's first."""
+        hidden = self.network.hidden(numbers, codes)
+        logits: Tensor = self.network.output(hidden)
+        return logits if self.outcomes is None else torch.cat([logits, self.outcomes(hidden)], dim=-1)
 
 
 class _Training:
     """Network, average of its weights, optimiser, schedule and order of rows, as they are after a number of steps."""
 
-    def __init__(self, fabric: Any, config: NetworkConfig, network: Network, rows: Rows) -> None:
-        self.fabric, self.config, self.network, self.rows = fabric, config, network, rows
+    def __init__(self, fabric: Any, config: NetworkConfig, learner: _Learner, rows: Rows) -> None:
+        self.fabric, self.config, self.learner, self.rows = fabric, config, learner, rows
+        network = learner.network
         self.step, self.losses, self.micro_rows = 0, list[float](), config.batch_rows
-        self._epoch_losses: list[Tensor] = []
         self._order = torch.Generator().manual_seed(config.seed)
         self._epoch_began = self._order.get_state()
         self.steps_an_epoch = math.ceil(len(rows) / config.batch_rows)
         self.steps = self.steps_an_epoch * config.epochs
-        optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-        self._forward, self.optimizer = fabric.setup(network, optimizer)
+        # One tensor: of small ones, kept between batches that come and go, the heap ends up as large as the whole epoch.
+        self._epoch_losses, self._losses_known = torch.zeros(self.steps_an_epoch, device=fabric.device), 0
+        optimizer = torch.optim.AdamW(learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        self._forward, self.optimizer = fabric.setup(learner, optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging_decay)) if config.averaging_decay else None
         self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share_of_rate)
 
     def network_to_keep(self) -> Network:
         """Return the network on the CPU: the moving average if there is one."""
-        network = self.network if self.average is None else cast(Network, self.average.module)
+        network = self.learner.network if self.average is None else cast(Network, self.average.module)
         return network.cpu().eval()
 
     def run(self, part: Part | None) -> None:
         """Take the steps that are left, keeping a state whenever one is due and at the end."""
-        self.network.train()
+        self.learner.train()
         started, told, first = time.perf_counter(), time.perf_counter(), self.step
         if first:
             log.info("goes on at step %d of %d", first, self.steps)
-        for index in self._batches():
-            self._epoch_losses.append(self._take(index))
+        for batch in self._batches():
+            self._epoch_losses[self._losses_known] = self._take(batch)
+            self._losses_known += 1
             self.step += 1
             is_last = self.step % self.steps_an_epoch == 0
-            is_due = part is not None and (part.is_due() or self.step == self.steps)
+            is_due = part is not None and self._is_due(part)
             if is_last or is_due or self.step % _LOOKED_AT_EVERY == 0:
                 self._require_sound()
             if is_last:
-                self.losses.append(torch.stack(self._epoch_losses).mean().item())
-                self._epoch_losses.clear()
+                self.losses.append(self._epoch_losses.mean().item())
+                self._losses_known = 0
             if part and is_due:
-                part.save(self.state())
+                state = self.state()  # to which all processes add
+                if processes.rank() == 0:
+                    part.save(state)
             now = time.perf_counter()
             if is_last or now - told > _TOLD_EVERY:
                 told = now
                 speed = (self.step - first) * self.config.batch_rows / (now - started)
-                loss = self.losses[-1] if is_last else torch.stack(self._epoch_losses[-_LOOKED_AT_EVERY:]).mean().item()
+                loss = self.losses[-1] if is_last else self._newest_loss()
                 epoch, share = divmod(self.step / self.steps_an_epoch, 1)
                 where = f"epoch {int(epoch)} of {self.config.epochs}" if is_last else f"epoch {int(epoch) + 1}, {share:.0%}"
                 log.info("%s: log-loss %.4f, %s rows a second", where, loss, f"{speed:,.0f}")
 
-    def _batches(self) -> Iterator[Tensor]:
-        """Yield the row numbers of each step that is left; each epoch has its own order."""
+    def _is_due(self, part: Part) -> bool:
+        """Return whether a state is to be kept now; of several processes the first says so, now and then."""
+        if processes.count() == 1 or self.step == self.steps:
+            return self.step == self.steps or part.is_due()
+        return self.step % _LOOKED_AT_EVERY == 0 and bool(self.fabric.broadcast(part.is_due()))
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batch of each step that is left; each epoch has its own order."""
         while self.step < self.steps:
             self._epoch_began = self._order.get_state()
-            order = torch.randperm(len(self.rows), generator=self._order).to(self.rows.labels.device)
-            for number in range(self.step % self.steps_an_epoch, self.steps_an_epoch):
-                yield order[number * self.config.batch_rows : (number + 1) * self.config.batch_rows]
+            order = torch.randperm(len(self.rows), generator=self._order, dtype=torch.int32)  # half the memory; the same numbers
+            yield from self.rows.batches(order, self.config.batch_rows, self.step % self.steps_an_epoch)
 
-    def _take(self, index: Tensor) -> Tensor:
+    def _take(self, batch: Batch) -> Tensor:
         """Take one step; of a batch that the device cannot hold, in halves and halves of these. Return its loss."""
         while True:
             try:
-                loss = self._loss(index)
+                loss = self._loss(batch)
                 break
             except torch.OutOfMemoryError as error:
                 self.optimizer.zero_grad()
                 torch.cuda.empty_cache()
-                if self.micro_rows <= _FEWEST_ROWS:
-                    found, mend = f"none for {self.micro_rows} rows", "choose a smaller k, width or embedding_width, or a larger device"
+                if self.micro_rows <= _FEWEST_ROWS or processes.count() > 1:  # the others are within a step that this one left
+                    found = f"none for {min(self.micro_rows, len(batch))} rows"
+                    mend = "choose a smaller batch_rows, k, width or embedding_width, or a larger device"
                     raise TrainingError("the device must have memory for a batch", found, mend) from error
                 self.micro_rows = max(_FEWEST_ROWS, self.micro_rows // 2)
                 log.warning("out of memory: batches of %d go in parts of %d rows", self.config.batch_rows, self.micro_rows)
@@ -188,24 +253,37 @@ class _Training:
         self.optimizer.zero_grad()
         self._schedule.step()
         if self.average is not None:
-            self.average.update_parameters(self.network)
+            self.average.update_parameters(self.learner.network)
         return loss
 
-    def _loss(self, index: Tensor) -> Tensor:
-        """Return the mean log-loss of the members, each trained on its own, with its gradients added up."""
-        total = torch.zeros((), device=index.device)
-        for micro in index.split(self.micro_rows):
-            numbers, codes, labels = self.rows.at(micro)
-            logits = self._forward(numbers, codes)
-            loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels[:, None].expand_as(logits))
-            share = loss * (len(micro) / len(index))
-            self.fabric.backward(share)
-            total += share.detach()
-        return total
+    def _loss(self, batch: Batch) -> Tensor:
+        """Return the mean log-loss of the members on the label, each trained on its own; the gradients of all losses are added up."""
+        total = torch.zeros((), device=batch.index.device)
+        mine = batch.share(processes.rank(), processes.count())
+        for (numbers, codes, targets), is_last in mine.split(self.micro_rows):
+            with self.fabric.no_backward_sync(self._forward, enabled=not is_last):
+                label, outcomes = self._losses(self._forward(numbers, codes), targets)
+                share = mine.weight * len(targets) / len(batch)
+                # Gradients of several processes are averaged, where the shares of a batch add up.
+                self.fabric.backward((label + self.config.outcome_weight * outcomes) * (share * processes.count()))
+            total += label.detach() * share
+        return total if processes.count() == 1 else self.fabric.all_reduce(total, reduce_op="sum")
+
+    @staticmethod
+    def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-loss on the label and the mean of those on the outcomes, 0 without any; what is not known has none."""
+        each = nn.functional.binary_cross_entropy_with_logits(
+            logits.float(), targets.nan_to_num()[:, None].expand_as(logits), reduction="none"
+        ).mean(1)
+        label, outcomes = each[:, 0].mean(), each[:, 1:] * ~targets[:, 1:].isnan()
+        return label, outcomes.mean() if outcomes.shape[1] else torch.zeros_like(label)
+
+    def _newest_loss(self) -> float:
+        return self._epoch_losses[max(0, self._losses_known - _LOOKED_AT_EVERY) : self._losses_known].mean().item()
 
     def _require_sound(self) -> None:
-        mean = torch.stack(self._epoch_losses[-_LOOKED_AT_EVERY:]).mean().item()
-        is_told_by_several = len(self._epoch_losses) >= min(_FEWEST_LOSSES, self.steps_an_epoch)
+        mean = self._newest_loss()
+        is_told_by_several = self._losses_known >= min(_FEWEST_LOSSES, self.steps_an_epoch)
         if not math.isfinite(mean) or (is_told_by_several and mean > _EXPLODED):
             raise TrainingError(
                 f"the training loss must be finite and below {_EXPLODED:.0f}",
@@ -225,30 +303,35 @@ class _Training:
         return {
             "step": self.step,
             "losses": list(self.losses),
-            "epoch_losses": torch.stack(self._epoch_losses).cpu() if self._epoch_losses else torch.empty(0),
-            "network": self.network.state_dict(),
+            "epoch_losses": self._epoch_losses[: self._losses_known].cpu().clone(),
+            "learner": self.learner.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "order": self._epoch_began if self.step % self.steps_an_epoch else self._order.get_state(),
             "micro_rows": self.micro_rows,
-            "random": torch.get_rng_state(),
-            "random_on_device": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
+            "random": self._of_all(torch.get_rng_state()),
+            "random_on_device": self._of_all(torch.cuda.get_rng_state()) if self.fabric.device.type == "cuda" else None,
         }
 
     def load(self, state: State) -> None:
         """Go back to a state."""
         self.step, self.losses, self.micro_rows = state["step"], list(state["losses"]), state["micro_rows"]
-        self._epoch_losses = list(state["epoch_losses"].to(self.fabric.device))
-        self.network.load_state_dict(state["network"])
+        self._losses_known = len(state["epoch_losses"])
+        self._epoch_losses[: self._losses_known] = state["epoch_losses"].to(self.fabric.device)
+        self.learner.load_state_dict(state["learner"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
-        torch.set_rng_state(state["random"])
+        torch.set_rng_state(state["random"][processes.rank()])
         if state["random_on_device"] is not None:
-            torch.cuda.set_rng_state(state["random_on_device"])
+            torch.cuda.set_rng_state(state["random_on_device"][processes.rank()])
+
+    def _of_all(self, tensor: Tensor) -> Tensor:
+        """Return the tensors of all processes, stacked, on the CPU."""
+        return tensor[None] if processes.count() == 1 else self.fabric.all_gather(tensor.to(self.fabric.device)).cpu()
 
 
 @contextmanager

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from flytekit.types.directory import FlyteDirectory
+
 import images
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.data_value import HistoryScores
+from tasks.artifacts.search import Fit, FoldScore, Search, SearchConfig
 from tasks.artifacts.settings import TrainingConfig
-from tasks.artifacts.training import Split
-from tasks.edges import Bundle, Model, Models, scratch
+from tasks.artifacts.training import Split, TrainedModel
+from tasks.edges import Bundle, Model, Models, local_path, scratch
 from tasks.execution import GPU, LIGHT, checkpoint_place, publish, stage
 from tasks.frames import LazyFrame
 from tasks.usecase import policy
 from tasks.usecase.features import Features
 
 DEFAULT_CONFIG = policy.TRAINING
+SEARCH = policy.SEARCH
+SEARCH_STEPS = SEARCH.steps(DEFAULT_CONFIG.folds)
+"""The steps that the graph of a search has; those that are not needed train nothing."""
 ALERT_EMAILS = policy.ALERT_EMAILS
 
 
@@ -68,7 +74,7 @@ def train_baselines(features: LazyFrame[Features], split: Split, config: Trainin
     return Baselines(Bundle(str(folder)), models)
 
 
-@stage(resources=GPU, image=images.GPU, hours=6, interruptible=True)
+@stage(resources=GPU, image=images.GPU, hours=6, interruptible=True, processes=policy.PROCESSES)
 def train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
     """Train the network: bf16 mixed precision on a GPU, float32 on a CPU. A training that was killed goes on where it was.
 
@@ -80,7 +86,7 @@ def train_network(features: LazyFrame[Features], split: Split, config: TrainingC
     return _train_network(features, split, config, "first")
 
 
-@stage(cached=False, resources=GPU, image=images.GPU, hours=6, interruptible=True)
+@stage(cached=False, resources=GPU, image=images.GPU, hours=6, interruptible=True, processes=policy.PROCESSES)
 def train_network_again(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Candidate:
     """Train the network though the cache may have it: to see whether it comes out the same.
 
@@ -106,21 +112,127 @@ def score_histories(features: LazyFrame[Features], split: Split, config: Trainin
     return learning_curve.score_histories(_task(features, split), config.baselines, policy.DATA_VALUE)
 
 
+class Step(NamedTuple):
+    """A search as far as it is, and what is to be trained next."""
+
+    search: Search
+    fits: list[Fit]
+
+
+@stage()
+def begin_search(features: LazyFrame[Features], split: Split, config: TrainingConfig, rules: SearchConfig) -> Step:
+    """Begin a search for the network's settings, with the first ones to try.
+
+    Args:
+        features: Rows with their label, where known.
+        split: The folds on which settings are compared; its evaluation days stay unseen.
+        config: Where the search starts, and what it does not vary.
+        rules: How many settings are tried, side by side, and from which values.
+    """
+    from tasks.caching import version_of
+    from tasks.training import candidates, search
+    from tasks.training.checkpoints import identify
+
+    search.require_steps(rules, config.folds, SEARCH_STEPS)
+    learned = _task(features, split)
+    records = (split, config, rules, *learned.outcomes)
+    code = (version_of(module.__name__) for module in (search, candidates))
+    identity = identify(learned.features_hash, *(record.model_dump_json() for record in records), *code)
+    begun = Search(identity=identity, features_hash=learned.features_hash, split=split, base=config, rules=rules, trials=[])
+    found = search.advance(begun, [])
+    return Step(found, found.to_train)
+
+
+@stage(resources=GPU, image=images.GPU, hours=6, interruptible=True)
+def score_fold(features: LazyFrame[Features], split: Split, fit: Fit) -> FoldScore:
+    """Train the network with some settings for one fold, and score it there.
+
+    Args:
+        features: Rows with their label, where known.
+        split: The folds.
+        fit: The settings, and which fold.
+    """
+    from tasks.training import candidates
+
+    return candidates.score_fold(_task(features, split), fit.config, fit.fold)
+
+
+@stage()
+def advance_search(search: Search, scores: list[FoldScore]) -> Step:
+    """Take scores, give up the settings that fall behind, and say what is to be trained next.
+
+    Args:
+        search: As far as it was.
+        scores: One for each network that was to be trained, in that order.
+    """
+    from tasks.reporting import search as section
+    from tasks.training.search import advance
+
+    found = advance(search, scores)
+    publish("search", section.search(found))
+    return Step(found, found.to_train)
+
+
+@stage(cached=False, resources=LIGHT)
+def conclude_search(search: Search) -> TrainingConfig:
+    """Say what a search has found, keep its record as a file, and return the settings.
+
+    Args:
+        search: As far as it came.
+    """
+    from rich.console import Console
+
+    from tasks import local
+    from tasks.reporting import search as section
+
+    record = local.home() / "searches" / f"{search.identity}.json"
+    if not local.is_pod():  # whose disk goes with it; there, the record is the workflow's output
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(search.model_dump_json(indent=1) + "\n")
+        Console().print(section.closing(search, str(record)))
+    publish("search", section.search(search))
+    return search.config
+
+
+@stage(resources=GPU, image=images.GPU, interruptible=True)
+def distil_network(features: LazyFrame[Features], split: Split, network: FlyteDirectory, model: TrainedModel) -> Candidate:
+    """Train a small network on the probabilities of the trained one.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Training days, folds, evaluation days.
+        network: Bundle of the trained network.
+        model: What is known of it.
+    """
+    from tasks.model.trained import load_network
+    from tasks.reporting import sections
+    from tasks.training import distillation
+
+    folder = scratch("distilled")
+    teacher = load_network(local_path(network), model.bundle_digest)
+    small = distillation.distil(_task(features, split), teacher, model, policy.SMALLER, folder)
+    publish("distilled network", sections.training([small]))
+    return Candidate(Bundle(str(folder)), small)
+
+
 def _train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig, purpose: str) -> Candidate:
     import shutil
 
     from tasks.caching import version_of
     from tasks.reporting import sections
-    from tasks.training import candidates, network
+    from tasks.training import candidates, network, processes
     from tasks.training.checkpoints import Checkpoints, identify
 
+    arithmetic = network.arithmetic(config.device)  # a device that is not there is told before any row is read
     learned = _task(features, split)
-    learned_from = (learned.features_hash, split.model_dump_json(), config.model_dump_json())
-    identity = identify(purpose, *learned_from, version_of(candidates.__name__), network.arithmetic())
+    records = (split, config, *learned.outcomes)
+    learned_from = (learned.features_hash, *(record.model_dump_json() for record in records))
+    identity = identify(purpose, *learned_from, version_of(candidates.__name__), arithmetic)
     place, keep = checkpoint_place(identity)
     folder = scratch("network")
     model = candidates.train_network(learned, config, folder, Checkpoints(place, identity, keep=keep))
-    shutil.rmtree(place, ignore_errors=True)
+    if processes.rank() == 0:
+        shutil.rmtree(place, ignore_errors=True)
     publish("network", sections.training([model]))
     return Candidate(Bundle(str(folder)), model)
 
@@ -140,4 +252,5 @@ def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyp
         zone=source.LOCAL_ZONE,
         missed_cost=policy.COSTS.missed,
         needless_cost=policy.COSTS.needless,
+        outcomes=policy.OUTCOMES,
     )

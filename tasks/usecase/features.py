@@ -35,6 +35,11 @@ def _key(text: str) -> Any:
     return pa.Field(description=text, metadata={"role": "key"})
 
 
+def _outcome(text: str) -> Any:
+    """What came of a flight beside its label: never an input, but what a model may learn from."""
+    return pa.Field(nullable=True, description=text, metadata={"role": "outcome"})
+
+
 def _category(text: str) -> Any:
     return pa.Field(description=text, metadata={"role": "categorical", "group": "schedule"})
 
@@ -63,6 +68,8 @@ class Features(pa.DataFrameModel):
     predicted_at: Instant = pa.Field(description="Prediction instant, UTC", metadata={"role": "time"})
     label_known_at: Instant = pa.Field(nullable=True, description="Instant of arrival, UTC", metadata={"role": "time"})
     label: pl.Int8 = pa.Field(nullable=True, isin=[0, 1], description="1 if it arrived 15 minutes late or more", metadata={"role": "label"})
+    arrival_delay: F32 = _outcome("Arrival after schedule, minutes")
+    departure_delay: F32 = _outcome("Departure after schedule, minutes")
 
     origin: str = _category("Airport of departure")
     carrier: str = _category("Carrier")
@@ -239,6 +246,8 @@ def schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
         (pl.col("scheduled_departure") - LEAD).alias("predicted_at"),
         pl.col("landed_at").alias("label_known_at"),
         (pl.col("arr_delay") >= LATE_MINUTES).cast(pl.Int8).alias("label"),
+        pl.col("arr_delay").cast(F32).alias("arrival_delay"),
+        pl.col("dep_delay").cast(F32).alias("departure_delay"),
         "origin",
         "carrier",
         "dest",

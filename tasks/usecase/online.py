@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.contracts import types
+from tasks.contracts import columns, types
 from tasks.errors import ClockError, ContractViolation
 from tasks.usecase.features import Features, past, schedule_features
 from tasks.usecase.source import ZONES, with_instants, with_instants_in_zones, with_zones
@@ -25,7 +25,9 @@ SCHEDULED = {
 
 _NOT_YET = SCHEDULED | {"dep_delay": pl.Int64(), "arr_delay": pl.Int64(), "tzone": pl.String()}
 
-ANSWERED = tuple(name for name in types(Features) if name not in ("label_known_at", "label"))
+_LATER = {"label_known_at", *columns(Features, "label"), *columns(Features, "outcome")}
+
+ANSWERED = tuple(name for name in types(Features) if name not in _LATER)
 """The columns of `Features` that can be known at the prediction instant."""
 
 

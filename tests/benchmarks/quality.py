@@ -31,6 +31,7 @@ from tasks.model.network import predict
 from tasks.model.trained import import_lightgbm
 from tasks.training import baselines, calibration, network
 from tasks.training.baselines import Encoded
+from tasks.training.rows import InMemory
 from tasks.training.split import plan
 from tasks.usecase import features, policy, source
 from tests.benchmarks.report import Figure, publish
@@ -47,17 +48,17 @@ class Fold:
     """Encoded rows to train on and to test on; a day for each of the latter."""
 
     def __init__(self, built: pl.LazyFrame, window: Window) -> None:
-        needed = [*NUMERIC, *CATEGORICAL, "label", "batch_day"]
+        needed = [*NUMERIC, *CATEGORICAL, "label", *(outcome.column for outcome in policy.OUTCOMES), "batch_day"]
         train = labelled_before(built, window.first_day, source.LOCAL_ZONE).select(needed).collect()
         test = labelled_in(built, window.first_day, window.last_day).select(needed).collect()
         self.encoding = preprocessing.fit(train, NUMERIC, CATEGORICAL)
-        self.train, self.test = Encoded.of(train, self.encoding), Encoded.of(test, self.encoding)
+        self.train, self.test = Encoded.of(train, self.encoding, policy.OUTCOMES), Encoded.of(test, self.encoding)
         self.days = test.get_column("batch_day").to_numpy()
 
     def network(self, seed: int) -> Array:
         """Return the network's probabilities of the test rows."""
         config = policy.TRAINING.network.model_copy(update={"seed": seed})
-        fitted = network.fit(config, self.train.numbers, self.train.codes, self.train.labels, self.encoding.cardinalities)
+        fitted = network.fit_rows(config, InMemory.of(self.train), self.encoding.cardinalities)
         return predict(fitted.network, torch.from_numpy(self.test.numbers), torch.from_numpy(self.test.codes)).numpy().astype(np.float64)
 
     def lightgbm(self, parameters: dict[str, Any], rounds: int, seed: int) -> Any:

@@ -62,11 +62,15 @@ def test_no_feature_sees_what_became_known_later(tables: dict[str, pl.LazyFrame]
     found = until(without, instant)
     assert found.height > 0.95 * expected.height
     assert found.equals(expected.filter(pl.col("flight_id").is_in(found.get_column("flight_id").implode())))
-    # Labels: those known then are there and the same, the others are not there.
-    labels = without.join(whole.select("flight_id", "label", "label_known_at"), on="flight_id", suffix="_later")
+    # Labels and what came beside them: those known then are there and the same, the others are not there.
+    came = ["label", "arrival_delay"]
+    labels = without.join(whole.select("flight_id", *came, "departure_delay", "label_known_at"), on="flight_id", suffix="_later")
     was_known = pl.col("label_known_at_later") <= instant
-    assert labels.filter(was_known).select((pl.col("label") == pl.col("label_later")).all()).item()
-    assert labels.filter(~was_known).get_column("label").null_count() == labels.filter(~was_known).height > 0
+    for name in came:
+        assert labels.filter(was_known).select((pl.col(name) == pl.col(f"{name}_later")).all()).item()
+        assert labels.filter(~was_known).get_column(name).null_count() == labels.filter(~was_known).height > 0
+    left = labels.filter(pl.col("departure_delay").is_not_null())
+    assert left.select((pl.col("departure_delay") == pl.col("departure_delay_later")).all()).item()
 
     # 2. Every record known after the instant is changed. All flights stay, also those about to leave.
     changed = until(features.build(_changed_after(near, instant)).collect(), instant)

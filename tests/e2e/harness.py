@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.artifacts.training import VARIES
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = {
@@ -45,6 +47,7 @@ class Project:
         home.mkdir(parents=True, exist_ok=True)
         self.config = home / "config.json"
         self.config.write_text(json.dumps(config or SMALL))
+        self.options: list[str] = []  # further inputs of the workflows with a clock
         self.first: dict[str, Any] = {}
         self.output = ""
 
@@ -53,7 +56,7 @@ class Project:
         inputs = ["--as_of", as_of, "--source", source or self.source]
         if name not in ("ingest", "validation"):
             inputs += ["--config", str(self.config)]
-        return [*PYFLYTE, f"workflows/{workflow}.py", name, *inputs]
+        return [*PYFLYTE, f"workflows/{workflow}.py", name, *inputs, *self.options]
 
     def environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("EVERGREEN", "FLYTE", "MLFLOW", "BENTOML", "PYTHONPATH"))}
@@ -113,7 +116,8 @@ class Project:
         """Return what a run decided, without when and how long."""
         summary = self.summary()
         for model in summary["models"]:
-            del model["train_seconds"]
+            for name in VARIES:
+                del model[name]
         snapshot = {k: v for k, v in summary["snapshot"].items() if k not in ("tables", "manifest")}  # those have URIs
         content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
         kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}

@@ -38,12 +38,14 @@ UNCACHED = {
     "tasks.registry.task.find_incumbent": "reads the registry",
     "tasks.registry.task.find_champion": "reads the registry",
     "tasks.registry.task.register": "writes the registry",
+    "tasks.registry.task.track_search": "writes the registry",
+    "tasks.training.task.conclude_search": "tells what was found, and keeps it as a file",
     "tasks.retraining.task.asks_for_challenger": "tells the operator of each night",
     "tasks.retraining.task.stand_by": "tells the operator of each night",
     "tasks.retraining.task.challenged": "tells the operator of each night",
     "tasks.summary.task.summarise": "writes the report of each run",
 }
-ON_GPU = {"tasks.training.task.train_network", "tasks.training.task.train_network_again"}
+ON_GPU = {f"tasks.training.task.{name}" for name in ("distil_network", "score_fold", "train_network", "train_network_again")}
 
 ENTITIES: dict[str, Any] = TASKS | WORKFLOWS
 every_task = pytest.mark.parametrize("name", sorted(TASKS))

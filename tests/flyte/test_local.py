@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 import pandera.polars as pa
 import polars as pl
 import pytest
-from flytekit import FlyteContextManager, current_context
+from flytekit import Deck, FlyteContextManager, current_context
 from flytekit.core import local_cache
 from flytekit.core.context_manager import ExecutionState
 from flytekit.core.data_persistence import FileAccessProvider
 from flytekit.core.local_cache import LocalTaskCache
 from flytekit.types.file import FlyteFile
 
-from tasks import local
+from tasks import accounts, execution, local
 from tasks.edges import Bundle, scratch
 from tasks.execution import LIGHT, stage
 from tasks.frames import LazyFrame
+from tasks.lake import usage
 
 pytestmark = pytest.mark.flyte
 
@@ -91,6 +92,18 @@ def uncached(n: int) -> int:
         n: The number.
     """
     RUNS.append("uncached")
+    return n
+
+
+@stage(resources=LIGHT, cached=False)
+def failing(n: int) -> int:
+    """Fail.
+
+    Args:
+        n: A number.
+    """
+    if n:
+        raise ValueError("wanted")
     return n
 
 
@@ -212,12 +225,57 @@ def test_a_removed_home_is_made_again(home: Path, monkeypatch: pytest.MonkeyPatc
     assert RUNS == ["square", "square"]
 
 
+# --- what a task used -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [square, uncached], ids=["cached", "uncached"])
+def test_a_deck_says_what_the_task_used_and_should_ask_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    decks: list[Deck] = []
+    monkeypatch.setattr(execution, "Deck", lambda title, html: decks.append(Deck(title, html)))
+    for number in (1, 2):
+        made(**dict.fromkeys(made.interface.inputs, number))
+    first, second = (deck.html for deck in decks if deck.name == "resources")
+    assert "It should ask for Resources(cpu=" in first
+    assert "Asked for</dt><dd>Resources(cpu=&quot;1&quot;, mem=&quot;2Gi&quot;)" in first
+    assert "in 1 run," in first
+    assert "in 2 runs," in second, "its history is in the lake"
+
+
+def test_what_the_cache_gave_is_traced_and_not_kept(home: Path) -> None:
+    square(upto=3), square(upto=3)
+    ran, given = local.TRACE.tasks[-2:]
+    assert (ran.cached, given.cached, given.seconds, given.cost) == (False, True, 0.0, 0.0)
+    assert usage.of_run(str(home / "lake"), local.run()) == [ran]
+    assert ran.cost > 0
+
+
+def test_an_account_that_cannot_be_kept_fails_no_task(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(accounts.log, "warning", lambda text, *values: told.append(text % values))
+    home.mkdir()
+    (home / "lake").write_text("in its way")
+    assert uncached(n=1) == 1
+    assert "could not be kept" in told[0]
+
+
+def test_a_failed_task_keeps_nothing(home: Path) -> None:
+    with pytest.raises(Exception, match="wanted"):
+        failing(n=1)
+    assert not (home / "lake").exists()
+
+
+def test_a_pod_is_named_by_its_execution() -> None:
+    with pod():
+        assert local.run() == current_context().execution_id.name
+    assert local.run() == local.TRACE.run
+
+
 # --- where things lie -------------------------------------------------------------------------------------------------
 
 
 def test_outputs_and_cache_lie_below_home(home: Path, tmp_path: Path) -> None:
     square(upto=3), folder(text="{}")
-    assert {path.name for path in home.iterdir()} == {"cache", "outputs"}
+    assert {path.name for path in home.iterdir()} == {"cache", "lake", "outputs"}
     assert [path.name for path in below(home / "outputs")].count("manifest.json") == 1
     assert any(path.suffix == ".parquet" for path in below(home / "outputs"))
     assert (home / "cache" / "cache.db").is_file()
@@ -257,8 +315,7 @@ def test_a_pod_is_left_alone(home: Path, tmp_path: Path) -> None:
         assert local.is_pod()
         before = inside.file_access._raw_output_prefix
         local.keep_outputs()
-        with local.measured("tasks.training.task.toy"):
-            pass
+        local.begin("tasks.training.task.toy")
         assert inside.file_access._raw_output_prefix == before
         assert str(tmp_path / "elsewhere") in before
     assert not home.exists()

@@ -13,7 +13,9 @@ from tasks.model.preprocessing import Codes, Floats
 from tasks.training import network
 from tasks.training.checkpoints import Checkpoints, Part
 
-CONFIG = NetworkConfig(k=2, width=16, blocks=1, embedding_width=4, bins=8, epochs=3, batch_rows=32, dropout=0.2, averaging_decay=0.9)
+CONFIG = NetworkConfig(
+    k=2, width=16, blocks=1, embedding_width=4, bins=8, epochs=3, batch_rows=32, dropout=0.2, averaging_decay=0.9, learning_rate=0.003
+)
 
 
 def inputs() -> tuple[Floats, Codes, Floats, list[int]]:

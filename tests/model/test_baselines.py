@@ -86,3 +86,10 @@ def test_log_loss_is_that_of_scikit_learn_and_bounded(certain: float) -> None:
     labels, p = generator.integers(0, 2, 100), generator.random(100)
     assert log_loss(labels, p) == pytest.approx(sklearn_log_loss(labels, p))
     assert log_loss([1 - certain], [certain]) == pytest.approx(-np.log(1e-7), rel=1e-3)
+
+
+@pytest.mark.parametrize(("count", "most"), [(10, 1), (10, 3), (10, 9), (10, 10), (1_000, 333), (999_983, 65_536)])
+def test_an_even_sample_has_as_many_rows_as_asked_for_at_even_distances(count: int, most: int) -> None:
+    taken = baselines.evenly(pl.LazyFrame({"n": range(count)}), count, most).collect().get_column("n").to_numpy()
+    assert len(taken) == most
+    assert set(np.diff(taken)) <= {count // most, -(-count // most)}

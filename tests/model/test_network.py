@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tasks.artifacts.settings import NetworkConfig
-from tasks.model.network import Dropout, Network, Probability, fit_bins, predict
+from tasks.model.network import Dropout, Network, Probability, fit_bins, predict, sample_for_bins
 from tests.model import toy
 
 pytestmark = pytest.mark.model
@@ -69,6 +69,14 @@ def test_a_rare_value_has_a_bin() -> None:
     rare = torch.zeros(150_000, 1)
     rare[100_003] = 1
     assert fit_bins(rare, 8)[0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 99_999, 100_001, 16_777_220, 100_000_007])  # the last two are not float32's
+def test_the_sample_for_bins_lies_within_the_rows_in_their_order(rows: int) -> None:
+    sample = sample_for_bins(rows)
+    assert len(sample) == min(rows, 100_000)
+    assert (sample[0], (sample.diff() < 0).sum()) == (0, 0)
+    assert rows - 8 <= sample[-1] < rows
 
 
 def test_without_categories_there_is_a_network_too() -> None:

@@ -11,7 +11,7 @@ import torch
 
 from tasks.errors import TrainingError
 from tasks.model.network import Network, predict
-from tasks.training import network
+from tasks.training import network, rows
 from tests.model import killed
 
 pytestmark = pytest.mark.model
@@ -43,7 +43,7 @@ def test_a_loss_that_explodes_or_is_no_number_stops(rate: float, found: str, mon
     numbers, codes, labels, sizes = killed.inputs()
     if rate < 1:
         numbers = np.where(np.arange(len(numbers))[:, None] == 5, np.float32(np.nan), numbers)
-        monkeypatch.setattr(network, "fit_bins", lambda _, count: [torch.linspace(-3, 3, count)] * 3)
+        monkeypatch.setattr(rows, "fit_bins", lambda _, count: [torch.linspace(-3, 3, count)] * 3)
     else:
         monkeypatch.setattr(network, "_EXPLODED", 0.3)  # nats: a small network is hard to make explode
     with pytest.raises(TrainingError, match=f"finite and below .*{found}.*lower learning_rate"):
@@ -52,15 +52,15 @@ def test_a_loss_that_explodes_or_is_no_number_stops(rate: float, found: str, mon
 
 def _short_of_memory(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
     seen: list[int] = []
-    forward = Network.forward
+    hidden = Network.hidden
 
     def limited(self: Network, numbers: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         if len(numbers) > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         seen.append(len(numbers))
-        return forward(self, numbers, codes)
+        return hidden(self, numbers, codes)
 
-    monkeypatch.setattr(Network, "forward", limited)
+    monkeypatch.setattr(Network, "hidden", limited)
     return seen
 
 

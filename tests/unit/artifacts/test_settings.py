@@ -22,6 +22,7 @@ pytestmark = pytest.mark.unit
         ({"network": {"k": 0}}, "network.k = 0: input should be greater than or equal to 1"),
         ({"network": {"learning_rate": "fast"}}, "network.learning_rate = 'fast': input should be a valid number"),
         ({"folds": 1, "fold_days": 3, "network": {"dropout": 1}}, "network.dropout = 1: input should be less than 1; fold_days = 3: "),
+        ({"rows_in_memory": 1_000}, "rows_in_memory = 1000: input should be greater than or equal to 65536"),
         ([], "config = []: input should be"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -157,3 +158,22 @@ def test_json_keeps_the_encoding_exactly(numbers: list[Any], kinds: list[Any]) -
     assert again == fitted
     for ours, theirs in zip(fitted.encode(frame), again.encode(frame), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_encoding_is_the_same_to_the_bit_wherever_rows_are_cut_and_read_from(tmp_path: Path) -> None:
+    """A mean's last bit would differ if it were a sum over pieces."""
+    generator = np.random.default_rng(0)
+    values = {f"v{i}": generator.normal(1e3 * i, 1 + i, 20_011).astype(np.float32) for i in range(6)}
+    rows = pl.DataFrame(values | {"kind": [f"k{k}" for k in generator.integers(0, 9, 20_011)]}).with_columns(
+        v5=pl.when(pl.int_range(pl.len()) % 7 > 0).then("v5")
+    )
+    once = fit(rows.rechunk(), list(values), ["kind"])
+    pieces = pl.concat([rows.slice(start, 1_237) for start in range(0, rows.height, 1_237)], rechunk=False)
+    assert pieces.n_chunks() > 10
+    assert fit(pieces, list(values), ["kind"]) == once
+    rows.with_row_index("n").write_parquet(tmp_path / "rows.parquet", row_group_size=911)
+    lazy = pl.scan_parquet(tmp_path / "rows.parquet")
+    assert fit(lazy, list(values), ["kind"]) == once
+    assert fit(lazy.filter(pl.col("n") % 3 > 0), list(values), ["kind"]) == fit(
+        rows.with_row_index("n").filter(pl.col("n") % 3 > 0), list(values), ["kind"]
+    )

@@ -21,6 +21,7 @@ from tasks.artifacts.record import Interval, SuiteCondition, Window
 from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary, StageCost
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
+from tasks.artifacts.usage import Prices, Request, ResourceAdvice, TaskUsage
 
 RNG_SEED = 2013
 
@@ -264,10 +265,53 @@ def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> Run
         decision=decision(verdict, champion),
         package=package(),
         registered=registered(),
-        stages=[StageCost(stage=name, seconds=s, peak_memory_mb=mb, tasks=n, cached=c) for name, (s, mb, n, c) in stages.items()],
+        stages=[
+            StageCost(stage=name, seconds=s, peak_memory_mb=mb, tasks=n, cached=c, cpu_seconds=1.5 * s, cost=s * 4.7e-5)
+            for name, (s, mb, n, c) in stages.items()
+        ],
         seconds=245.2,
         peak_memory_mb=2891.0,
         report="/home/me/flights/.evergreen/runs/f7b1c2d3e4/report/index.html",
+        cpu_seconds=367.8,
+        device_seconds=154.3,
+        peak_device_mb=812.0,
+        energy_joules=41_250.0,
+        cost=0.0115,
+        cost_as_suggested=0.0045,
+        prices=PRICES,
+        tasks=[usage("ingest"), usage("train_network", gpu=True), usage("score").model_copy(update={"cached": True})],
+        advice=[advice("ingest"), advice("train_network", gpu=True)],
+    )
+
+
+PRICES = Prices(currency="EUR", cpu_core_hour=0.05, memory_gib_hour=0.006, gpu_hour=0.9, energy_kwh=0.0)
+
+
+def usage(task: str, *, gpu: bool = False) -> TaskUsage:
+    used = TaskUsage(
+        run="f7b1c2d3e4",
+        task=f"tasks.toy.task.{task}",
+        started=datetime(2013, 7, 1, 12, tzinfo=UTC),
+        asked=Request(cpu=4, mem_mb=16384, gpu=1) if gpu else Request(cpu=2, mem_mb=8192),
+        seconds=31.4,
+        cpu_seconds=44.8,
+        cores=8,
+        peak_host_mb=1234.0,
+        cost=0.00123,
+    )
+    held = {"device": "NVIDIA L4", "devices": 1, "device_seconds": 31.4, "peak_device_mb": 812.0, "energy_joules": 41_250.0}
+    return used.model_copy(update=held) if gpu else used
+
+
+def advice(task: str, *, gpu: bool = False) -> ResourceAdvice:
+    return ResourceAdvice(
+        task=f"tasks.toy.task.{task}",
+        runs=7,
+        asked=usage(task, gpu=gpu).asked,
+        busy_cores=1.43,
+        peak_host_mb=1234.0,
+        suggested=Request(cpu=4, mem_mb=16384, gpu=1) if gpu else Request(cpu=2, mem_mb=2048),
+        reason="a peak of 1,234 MB in 7 runs",
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from tasks.artifacts.evaluation import Verdict
-from tasks.artifacts.registry import RunSummary
-from tasks.reporting import text
+from tasks.artifacts.registry import RunSummary, StageCost
+from tasks.reporting import text, usage
 from tasks.reporting.summary import closing_table, run_report
 from tests.unit.reporting import factory
 from tests.unit.reporting.documents import HOSTILE, require_sound
@@ -18,6 +18,13 @@ from tests.unit.reporting.documents import HOSTILE, require_sound
 pytestmark = pytest.mark.unit
 
 TASKS = ["ingest", "validate", "build_features", "train_baselines", "train_network", "evaluate", "decide", "build_package", "register"]
+PAGES = [*TASKS, "resources"]
+
+
+def row(stage: StageCost) -> str:
+    """Return a stage as the closing table has it."""
+    measured = f"{text.duration(stage.seconds)} {text.memory(stage.peak_memory_mb)} {text.duration(stage.cpu_seconds)}"
+    return f"{stage.stage} {measured} {usage.money(stage.cost)} {stage.tasks} {stage.cached}"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +39,10 @@ def terminal(summary: RunSummary, width: int) -> str:
 
 
 def test_there_is_a_page_for_each_task(report: dict[str, str]) -> None:
-    assert list(report) == ["index.html", *(f"{task}.html" for task in TASKS)]
+    assert list(report) == ["index.html", *(f"{page}.html" for page in PAGES)]
 
 
-@pytest.mark.parametrize("file", ["index.html", *(f"{task}.html" for task in TASKS)])
+@pytest.mark.parametrize("file", ["index.html", *(f"{page}.html" for page in PAGES)])
 def test_pages_need_no_network(report: dict[str, str], file: str) -> None:
     require_sound(report[file])
     assert not re.search(r"https?:|src=\"//|ftp:", report[file])
@@ -43,8 +50,8 @@ def test_pages_need_no_network(report: dict[str, str], file: str) -> None:
 
 def test_index_links_each_page_and_each_page_the_index(report: dict[str, str]) -> None:
     links = [str(a["href"]) for a in require_sound(report["index.html"]).of("a")]
-    assert links == [f"{task}.html" for task in TASKS]
-    for task in TASKS:
+    assert links == [f"{page}.html" for page in PAGES]
+    for task in PAGES:
         linked = {str(a["href"]) for a in require_sound(report[f"{task}.html"]).of("a")}
         assert linked == set(report)
 
@@ -63,7 +70,15 @@ def test_index_shows_the_run_verdict_first(report: dict[str, str]) -> None:
         "nyc-late-flights v3",
         "champion, challenger",
         *(str(value) for m in summary.evaluation.metrics for value in (m.auc, m.log_loss, m.brier, m.cost)),
-        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
+        *(
+            f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {text.duration(s.cpu_seconds)} "
+            f"{text.duration(s.device_seconds)} not told {usage.money(s.cost)} {s.tasks} {s.cached}"
+            for s in summary.stages
+        ),
+        "CPU time 6 min 8 s",
+        "Device time 2 min 34 s",
+        "Energy 41.25 kJ",
+        "Cost 0.01150 EUR",
     ]
     assert [fact for fact in facts if fact not in shown] == []
     assert shown.index("PROMOTE") < shown.index(summary.snapshot.content_hash)
@@ -96,8 +111,9 @@ def test_closing_table_shows_the_run() -> None:
         "183,906, 34 set aside; validation WARN",
         "nyc-late-flights v3, champion, challenger",
         summary.report,
-        "total 4 min 5 s 2,891 MB 13 1",
-        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
+        "total 4 min 5 s 2,891 MB 6 min 8 s 0.01150 13 1",
+        usage.sentence(summary),
+        *map(row, summary.stages),
     ]
     assert [fact for fact in facts if fact not in shown] == []
 
@@ -119,9 +135,10 @@ def test_every_figure_of_the_closing_table_comes_from_the_record() -> None:
         f"run {summary.run_id}",
         summary.report,
         *(f"{m.model} {m.log_loss} {text.brief(m.auc)} {text.brief(m.cost)}" for m in summary.evaluation.metrics),
-        *(f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {s.tasks} {s.cached}" for s in summary.stages),
-        f"total {text.duration(summary.seconds)} {text.memory(summary.peak_memory_mb)} "
-        f"{sum(s.tasks for s in summary.stages)} {sum(s.cached for s in summary.stages)}",
+        *map(row, summary.stages),
+        usage.sentence(summary),
+        f"total {text.duration(summary.seconds)} {text.memory(summary.peak_memory_mb)} {text.duration(summary.cpu_seconds)} "
+        f"{usage.money(summary.cost)} {sum(s.tasks for s in summary.stages)} {sum(s.cached for s in summary.stages)}",
     ]
     shown = " ".join(terminal(summary, 90).split())
     for words in known:

@@ -1,0 +1,74 @@
+"""Candidates of more rows than may be in memory: the network is the same to the bit, the baselines say what they took."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tasks.artifacts.record import Window
+from tasks.artifacts.settings import BaselineConfig, NetworkConfig, TrainingConfig
+from tasks.artifacts.training import Split, TrainedModel
+from tasks.reporting import sections
+from tasks.training import candidates
+from tasks.training.candidates import Task
+from tasks.training.checkpoints import Checkpoints
+from tests.model import toy
+
+pytestmark = pytest.mark.model
+
+CONFIG = TrainingConfig(
+    network=NetworkConfig(k=2, width=16, blocks=1, embedding_width=4, bins=8, batch_rows=64),
+    baselines=BaselineConfig(lightgbm_rounds=20, lightgbm_leaves=4, threads=1),
+)
+FIRST, DAYS = date(2013, 1, 1), 30
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    """Forty rows a day; the label of every seventh came late or never."""
+    path = tmp_path_factory.mktemp("features") / "features.parquet"
+    day = pl.int_range(pl.len()) // 40
+    late = pl.when(pl.int_range(pl.len()) % 7 == 3).then(9).otherwise(0)
+    toy.rows(40 * DAYS).with_columns(
+        batch_day=pl.lit(FIRST) + pl.duration(days=day),
+        label_known_at=pl.lit(datetime(2013, 1, 1, 20, tzinfo=UTC)) + pl.duration(days=day + late),
+        label=pl.when(pl.int_range(pl.len()) % 11 > 0).then("label"),
+    ).write_parquet(path, row_group_size=100)
+    windows = [Window(first_day=FIRST + timedelta(days=n), last_day=FIRST + timedelta(days=n + 4)) for n in (15, 20, 25)]
+    training = Window(first_day=FIRST, last_day=FIRST + timedelta(days=24))
+    split = Split(training=training, evaluation=windows[-1], folds=windows[:-1])
+    return Task(pl.scan_parquet(path), "hash", toy.NUMERIC, toy.CATEGORICAL, split, "UTC", 4.0, 1.0)
+
+
+def network(task: Task, config: TrainingConfig, folder: Path) -> TrainedModel:
+    return candidates.train_network(task, config, folder / "network", Checkpoints(folder / "checkpoints", "this one"))
+
+
+@pytest.mark.parametrize("rows_in_memory", [70, 500, 600])  # the first fold has some 500 rows, all have some 800
+def test_the_network_is_that_of_rows_in_memory(rows_in_memory: int, task: Task, tmp_path: Path) -> None:
+    whole = network(task, CONFIG, tmp_path / "whole")
+    bounded = network(task, CONFIG.model_copy(update={"rows_in_memory": rows_in_memory}), tmp_path / "bounded")
+    assert bounded.training_rows > 700
+    assert bounded.bundle_digest == whole.bundle_digest
+    assert (bounded.folds, bounded.losses, bounded.threshold) == (whole.folds, whole.losses, whole.threshold)
+    assert sorted(path.name for path in (tmp_path / "bounded").iterdir()) == ["checkpoints", "network"]
+
+
+def test_the_baselines_take_an_even_sample_and_say_so(task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = candidates.train_baselines(task, CONFIG, tmp_path / "whole")
+    with caplog.at_level("INFO"):
+        sampled = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 600}), tmp_path / "sampled")
+    assert [m.sampled_from for m in whole] == [None, None]
+    assert {(m.training_rows, m.sampled_from) for m in sampled} == {(600, whole[0].training_rows)}
+    assert f"600 rows, evenly taken from {whole[0].training_rows}" in caplog.text
+    assert f"600, evenly taken from {whole[0].training_rows}" in sections.training(sampled)
+    assert "evenly taken" not in sections.training(whole)
+
+
+def test_few_rows_are_no_sample(task: Task, tmp_path: Path) -> None:
+    whole = candidates.train_baselines(task, CONFIG, tmp_path / "whole")
+    roomy = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 1_200}), tmp_path / "roomy")
+    assert [(m.bundle_digest, m.sampled_from) for m in roomy] == [(m.bundle_digest, None) for m in whole]
