@@ -66,22 +66,31 @@ def bring_up(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[
     if not due and before is not None:
         return before, 0
     for _ in range(_ATTEMPTS):
-        version = _make(lake, snapshot, table, inputs, due)
+        version, made = _make(lake, snapshot, table, inputs, due)
         if version == tables.version_of(uri):
-            return version, len(due)
+            return version, made
         # Another run wrote between: of these days its rows may stand beside our entries in the ledger, or the other way round.
     raise LakeError(f"one run at a time must make {table.name}", f"{_ATTEMPTS} others between", "wait for the other runs, then run again")
 
 
-def _make(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[date, str], days: Sequence[date]) -> int:
-    """Make days, and record them; return the version after the last write."""
+def _make(lake: str, snapshot: DataSnapshot, table: Derived, inputs: Mapping[date, str], days: Sequence[date]) -> tuple[int, int]:
+    """Make days, and record them; return the version after the last write, and how many days were made.
+
+    If the code makes other columns than the table has, the table begins anew, with all days; its versions so far stay.
+    """
     uri, version = f"{lake}/{table.name}", -1
     for stretch in _stretches(days):
         rows = table.build(stretch[0], stretch[-1])
+        stored = tables.schema(uri)
+        if stored is not None and dict(stored) != dict(rows.schema):
+            log.info("%s: has other columns now, all %d days to make", table.name, len(inputs))
+            ledger.write(lake, table.name, [], gone=[day for _, day in ledger.read(lake, table.name)])  # first: no entry without its rows
+            tables.renew(uri, rows)
+            return _make(lake, snapshot, table, inputs, list(inputs))
         version = tables.replace(uri, rows, tables.where(stretch)) if table.is_small else tables.overwrite_days(uri, rows, stretch)
         found = content.by_day(rows)
         ledger.write(lake, table.name, [_entry(snapshot, table, day, inputs[day], *found.get(day, content.NOTHING)) for day in stretch])
-    return version
+    return version, len(days)
 
 
 def _entry(snapshot: DataSnapshot, table: Derived, day: date, inputs: str, rows: int, content_hash: str) -> Entry:

@@ -221,6 +221,16 @@ def overwrite(uri: str, rows: pl.DataFrame) -> None:
     _write(uri, rows, "true", partition_by=None)
 
 
+def renew(uri: str, rows: pl.DataFrame) -> None:
+    """Empty a table and give it the columns of `rows`, in one commit; versions before keep theirs. Raises as `overwrite_days` does."""
+    form = rows.head(0).to_arrow()
+
+    def work(table: DeltaTable | None) -> None:
+        write_deltalake(_there(uri, table), form, mode="overwrite", schema_mode="overwrite")
+
+    _commit(uri, work)
+
+
 def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Sequence[str] | None) -> DeltaTable:
     """Replace what meets a predicate; None only makes the table. Return the table as it then is.
 

@@ -325,9 +325,10 @@ class _Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._order.set_state(state["order"])
-        torch.set_rng_state(state["random"][processes.rank()])
+        mine = processes.rank()
+        torch.set_rng_state(state["random"][mine].clone())  # torch reads from where the stack of them begins
         if state["random_on_device"] is not None:
-            torch.cuda.set_rng_state(state["random_on_device"][processes.rank()])
+            torch.cuda.set_rng_state(state["random_on_device"][mine].clone())
 
     def _of_all(self, tensor: Tensor) -> Tensor:
         """Return the tensors of all processes, stacked, on the CPU."""

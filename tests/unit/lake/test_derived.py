@@ -87,3 +87,23 @@ def test_another_run_between_makes_the_days_once_more(tmp_path: Path, monkeypatc
     assert len(builder.asked) == 2
     assert tables.scan(f"{lake}/twice", version).collect()["value"].to_list() == [1] * 20
     assert derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(9)), inputs()) == (version, 0)
+
+
+def test_other_columns_make_every_day_again_and_leave_old_versions(is_small: bool, tmp_path: Path) -> None:
+    """Days of another clock, which are not asked for now, must not be taken for made later on."""
+    lake, uri = str(tmp_path), f"{tmp_path}/twice"
+
+    def more(first: date, last: date) -> pl.DataFrame:
+        return Builder(2)(first, last).with_columns(added=pl.lit(1.5))
+
+    before, _ = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs())
+    later = dict.fromkeys(DAYS[:4], "new code")
+    version, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "2", more, is_small), later)
+    assert made == 4
+    rows = tables.scan(uri, version).collect()
+    assert rows.columns == ["batch_day", "value", "added"]
+    assert sorted(rows["batch_day"].unique()) == DAYS[:4]
+    assert tables.scan(uri, before).collect().columns == ["batch_day", "value"]
+    back, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs())
+    assert made == 10
+    assert tables.scan(uri, back).collect()["value"].to_list() == [1] * 20
