@@ -47,7 +47,7 @@ Device = Literal["auto", "cpu", "cuda"]
 class NetworkConfig(Record):
     """Sizes of the network and how it is trained."""
 
-    k: int = Field(8, ge=1, le=64, description="Members of the ensemble")
+    k: int = Field(4, ge=1, le=64, description="Members of the ensemble")
     width: int = Field(96, ge=8, le=2048, description="Width of a block")
     blocks: int = Field(2, ge=1, le=8, description="Number of blocks")
     dropout: float = Field(0.15, ge=0, lt=1, description="Dropout rate")
