@@ -31,7 +31,7 @@ _TASKS = [
 KINDS = {
     "gpu": [
         *_TASKS,
-        *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm"),
+        *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "optuna"),
         *("deltalake", "nvidia-ml-py"),  # each task keeps what it used
     ],
     "cpu": [

@@ -235,7 +235,7 @@ COMES_ALONG = {
     "packaging": "read by `make lock` alone",
     "pillow": "matplotlib's; renders an image in a Deck",
     "sqlalchemy": "MLflow's; its errors are the registry's",
-    "scipy": "scikit-learn's; the sparse rows that it is fitted on",
+    "scipy": "scikit-learn's; the line search of the temperature and a distribution's quantile",
 }
 """Imported, yet no dependency of ours: part of one, with the reason for each."""
 
@@ -250,7 +250,7 @@ def third_party() -> dict[str, set[str]]:
             if top in sys.stdlib_module_names or top in PACKAGES:
                 continue
             if top == "flytekitplugins":
-                distribution = "flytekitplugins-deck-standard" if ".deck" in name else "flytekitplugins-pandera"
+                distribution = {"deck": "flytekitplugins-deck-standard"}.get(part := name.split(".")[1], f"flytekitplugins-{part}")
             else:
                 # Several share one name (mlflow, mlflow-skinny): the one that we ask for.
                 several = [normal(d) for d in by_import.get(top, [f"unknown: {top}"])]

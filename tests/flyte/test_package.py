@@ -52,6 +52,8 @@ class Package:
                     with tarfile.open(fileobj=io.BytesIO(content)) as code:
                         self.code |= set(code.getnames())
         self.tasks, self.workflows, self.plans = found[TaskSpec], found[WorkflowSpec], found[LaunchPlan]
+        fanned = {re.sub(r"map_(\w+)_[0-9a-f]{32}-arraynode", r"\1", name): name for name in self.tasks if name.endswith("-arraynode")}
+        self.maps = {name: self.tasks.pop(spec) for name, spec in fanned.items()}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,19 @@ def test_everything_is_in_it(package: Package) -> None:
     assert set(package.tasks) == set(TASKS)
     assert set(package.workflows) == set(WORKFLOWS)
     assert set(package.plans) == set(LAUNCH_PLANS) | set(WORKFLOWS)  # each workflow has a default plan of its name
+
+
+def test_a_fan_out_runs_as_its_task_does(package: Package) -> None:
+    assert set(package.maps) == {"tasks.training.task.score_fold"}
+    for name, fanned in package.maps.items():
+        alone = package.tasks[name].template
+        assert fanned.template.container.resources == alone.container.resources
+        assert fanned.template.container.image == alone.container.image
+        assert "pyflyte-map-execute" in fanned.template.container.args
+        assert (fanned.template.metadata.discoverable, fanned.template.metadata.discovery_version) == (
+            True,
+            alone.metadata.discovery_version,
+        )
 
 
 def test_types_are_closed(package: Package) -> None:

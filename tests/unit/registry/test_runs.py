@@ -79,7 +79,7 @@ def curve(tracker: Tracker, run: Any, name: str) -> list[tuple[int, float]]:
     ],
 )
 def test_a_model_has_its_own_settings_and_everyones(model: str, belongs: set[str], foreign: str) -> None:
-    everyones = TrainingConfig.model_fields.keys() - {"network", "baselines"}
+    everyones = TrainingConfig.model_fields.keys() - {"network", "baselines", "device"}  # the device is told as it was
     found = runs.settings(TrainingConfig(), model)
     assert found.keys() == belongs | everyones
     assert not any(key.startswith(foreign) for key in found)
@@ -88,7 +88,7 @@ def test_a_model_has_its_own_settings_and_everyones(model: str, belongs: set[str
 def test_no_setting_is_left_out() -> None:
     every = set().union(*(runs.settings(TrainingConfig(), model) for model in ("network", "lightgbm", "logistic")))
     leaves = {key for part in (NetworkConfig, BaselineConfig) for key in part.model_fields}
-    assert {key.rpartition(".")[2] for key in every} == leaves | (TrainingConfig.model_fields.keys() - {"network", "baselines"})
+    assert {key.rpartition(".")[2] for key in every} == leaves | (TrainingConfig.model_fields.keys() - {"network", "baselines", "device"})
 
 
 def test_two_candidates_line_up(tracker: Tracker, tmp_path: Path) -> None:
