@@ -83,8 +83,8 @@ class Project:
         )
         return Result(done.returncode, done.stdout, time.perf_counter() - started)
 
-    def kill_when(self, line: str, workflow: str = "retrain") -> None:
-        """Run a workflow and kill it (SIGKILL) as soon as its output has a line."""
+    def kill_when(self, line: str, workflow: str = "retrain", times: int = 1) -> None:
+        """Run a workflow and kill it (SIGKILL) as soon as its output has a line, so many times."""
         process = subprocess.Popen(
             self.command(workflow),
             cwd=self.root,
@@ -98,7 +98,7 @@ class Project:
         seen = []
         for text in process.stdout:
             seen.append(text)
-            if line in text:
+            if sum(line in text for text in seen) == times:
                 os.killpg(process.pid, signal.SIGKILL)
                 break
         process.stdout.close()
