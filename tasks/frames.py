@@ -180,6 +180,7 @@ class ScoredRows(pandera.pandas.DataFrameModel):
     network: float = pa.Field(ge=0, le=1, description="Probability by the candidate")
     lightgbm: float = pa.Field(ge=0, le=1, description="Probability by LightGBM")
     logistic: float = pa.Field(ge=0, le=1, description="Probability by logistic regression")
+    prior: float = pa.Field(ge=0, le=1, description="Share of positives among the training rows")
     incumbent: float = pa.Field(ge=0, le=1, nullable=True, description="Probability by the champion, null without one")
 
     class Config:

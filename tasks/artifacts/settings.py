@@ -45,22 +45,22 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class NetworkConfig(Record):
-    """Sizes of the network and how it is trained."""
+    """Sizes of the network and how it is trained; the defaults are what the search in `docs/searches/` found."""
 
-    k: int = Field(4, ge=1, le=64, description="Members of the ensemble")
-    width: int = Field(96, ge=8, le=2048, description="Width of a block")
-    blocks: int = Field(2, ge=1, le=8, description="Number of blocks")
-    dropout: float = Field(0.15, ge=0, lt=1, description="Dropout rate")
-    embedding_width: int = Field(8, ge=1, le=64, description="Width of a numeric feature's embedding")
+    k: int = Field(8, ge=1, le=64, description="Members of the ensemble")
+    width: int = Field(112, ge=8, le=2048, description="Width of a block")
+    blocks: int = Field(1, ge=1, le=8, description="Number of blocks")
+    dropout: float = Field(0.168, ge=0, lt=1, description="Dropout rate")
+    embedding_width: int = Field(6, ge=1, le=64, description="Width of a numeric feature's embedding")
     bins: int = Field(48, ge=2, le=256, description="Bins of a numeric feature")
     epochs: int = Field(3, ge=1, le=100, description="Passes over the training rows")
-    batch_rows: int = Field(256, ge=16, le=65536, description="Rows of a batch")
-    learning_rate: float = Field(0.002, gt=0, le=1, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(0.0003, ge=0, le=1, description="Weight decay of AdamW")
+    batch_rows: int = Field(214, ge=16, le=65536, description="Rows of a batch")
+    learning_rate: float = Field(0.00207, gt=0, le=1, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(0.000403, ge=0, le=1, description="Weight decay of AdamW")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises")
-    averaging_decay: float = Field(0.998, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
+    averaging_decay: float = Field(0.9954, ge=0, lt=1, description="Decay of the moving average of the weights; 0 for none")
     outcome_weight: float = Field(
-        10.0, ge=0, le=100, description="Weight of the losses on the further outcomes together, that on the label being 1; 0 for none"
+        5.48, ge=0, le=100, description="Weight of the losses on the further outcomes together, that on the label being 1; 0 for none"
     )
     seed: int = Field(2013, ge=0, description="Seed of initial weights, order of rows and dropout")
 

@@ -53,7 +53,7 @@ def evaluate(
     """
     labels = scored.get_column("label").to_numpy().astype(np.float64)
     days = Days.draw(scored.get_column("batch_day").to_numpy())
-    models = [m for m in ("network", "lightgbm", "logistic", INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
+    models = [m for m in ("network", "lightgbm", "logistic", "prior", INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
     probabilities = {m: scored.get_column(m).to_numpy().astype(np.float64) for m in models}
     losses = {m: row_log_loss(labels, p) for m, p in probabilities.items()}
     costed = {m: row_cost(labels, p, thresholds[m], costs) for m, p in probabilities.items()}

@@ -32,7 +32,7 @@ def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | 
             "row": pl.Series(range(rows.height), dtype=pl.Int64),
             "batch_day": rows.get_column("batch_day").cast(pl.Datetime("ns")),
             "label": rows.get_column("label").cast(pl.Int64),
-            **{name: scored[name] for name in ("network", "lightgbm", "logistic")},
+            **{name: scored[name] for name in ("network", "lightgbm", "logistic", "prior")},
         }
     )
     champion = pl.lit(None, dtype=pl.Float64) if incumbent is None else pl.Series(_champion(rows, incumbent), dtype=pl.Float64)

@@ -55,7 +55,7 @@ def evaluate(
         features: The features, for the segments and the suite.
         split: Names the evaluation days.
         candidate: The trained network.
-        baselines: LightGBM and logistic regression.
+        baselines: LightGBM, logistic regression and the prior.
         incumbent: The champion, or none.
     """
     import polars as pl

@@ -22,7 +22,7 @@ from tasks.model.preprocessing import Codes, Floats, Preprocessing
 Probabilities = npt.NDArray[np.float64]
 
 WEIGHTS, BINS, PREPROCESSING, CONFIG = "weights.safetensors", "bins.json", "preprocessing.json", "network.json"
-LIGHTGBM, LOGISTIC = "lightgbm.txt", "logistic.json"
+LIGHTGBM, LOGISTIC, PRIOR = "lightgbm.txt", "logistic.json", "prior.json"
 
 
 class Predictor(Protocol):
@@ -128,6 +128,21 @@ class LightgbmModel:
         return result
 
 
+class PriorModel:
+    """The share of positives among the training rows, for every row: what is known without looking."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def save(self, folder: Path) -> None:
+        """Write the share as JSON."""
+        (folder / PRIOR).write_text(json.dumps({"share": self.share}))
+
+    def predict(self, frame: pl.DataFrame) -> Probabilities:
+        """Return the share for each row, shape (n,)."""
+        return np.full(frame.height, self.share)
+
+
 def import_lightgbm() -> Any:
     """Import LightGBM where the system has no OpenMP library: torch ships the one that it needs, so torch goes first."""
     import torch  # noqa: F401
@@ -137,7 +152,7 @@ def import_lightgbm() -> Any:
 
 
 def load_baselines(folder: Path) -> dict[str, Predictor]:
-    """Load both baselines from their bundle, checked first: `lightgbm` and `logistic`.
+    """Load the baselines from their bundle, checked first: `lightgbm`, `logistic` and `prior`.
 
     Raises:
         BundleError: If the bundle is incomplete, altered or of another format.
@@ -146,4 +161,9 @@ def load_baselines(folder: Path) -> dict[str, Predictor]:
     preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
     booster = import_lightgbm().Booster(model_str=(folder / LIGHTGBM).read_text())
     weights = json.loads((folder / LOGISTIC).read_text())
-    return {"lightgbm": LightgbmModel(preprocessing, booster), "logistic": LogisticModel(preprocessing, **weights)}
+    prior = json.loads((folder / PRIOR).read_text())
+    return {
+        "lightgbm": LightgbmModel(preprocessing, booster),
+        "logistic": LogisticModel(preprocessing, **weights),
+        "prior": PriorModel(**prior),
+    }

@@ -67,7 +67,14 @@ def closing(record: Search, path: str) -> Group:
         shown.add_column(header)
     for name, old, new in changes(record):
         shown.add_row(name, _brief(old), _brief(new), style="" if old == new else "bold")
-    return Group(sentence(record), "", shown, "", "To train by it, put it into TRAINING in tasks/usecase/policy.py.", f"record  {path}")
+    return Group(
+        sentence(record),
+        "",
+        shown,
+        "",
+        "To train by it: the defaults stand in tasks/artifacts/settings.py, and --config takes others.",
+        f"record  {path}",
+    )
 
 
 def _row(trial: Trial, names: list[str]) -> tuple[object, ...]:

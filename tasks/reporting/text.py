@@ -11,7 +11,7 @@ from tasks.artifacts.training import FoldResult
 CANDIDATE = "network"
 """The model that a decision is about; the others are what it is compared with."""
 
-_NAMES = {"lightgbm": "LightGBM", "logistic": "logistic regression"}
+_NAMES = {"lightgbm": "LightGBM", "logistic": "logistic regression", "prior": "the prior"}
 
 
 def count(number: int, noun: str = "") -> str:

@@ -26,7 +26,7 @@ def summarise(
         snapshot: What was ingested.
         validation: The verdict on it.
         candidate: The trained network.
-        baselines: LightGBM and logistic regression.
+        baselines: LightGBM, logistic regression and the prior.
         evaluation: All models side by side.
         decision: The verdict on the candidate.
         package: The check of the Bento.

@@ -79,8 +79,8 @@ def fit_logistic(rows: Encoded, preprocessing: Preprocessing, config: BaselineCo
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import OneHotEncoder
 
-    encoder = OneHotEncoder(categories=[np.arange(n) for n in preprocessing.cardinalities], sparse_output=False, dtype=np.float32)
-    inputs = np.hstack([rows.numbers, encoder.fit_transform(rows.codes)])
+    encoder = OneHotEncoder(categories=[np.arange(n) for n in preprocessing.cardinalities], sparse_output=False)
+    inputs = np.hstack([rows.numbers, encoder.fit_transform(rows.codes)])  # of doubles, which the line search needs
     model = LogisticRegression(C=config.logistic_c, solver="newton-cholesky", tol=1e-6).fit(inputs, rows.labels)
     weights = model.coef_[0]
     ends = np.cumsum([preprocessing.width, *preprocessing.cardinalities])

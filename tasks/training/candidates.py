@@ -21,7 +21,7 @@ from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Preprocessing
-from tasks.model.trained import PREPROCESSING, NetworkModel, Probabilities
+from tasks.model.trained import PREPROCESSING, NetworkModel, PriorModel, Probabilities
 from tasks.training import baselines, calibration, threshold
 from tasks.training.baselines import Encoded
 
@@ -83,7 +83,7 @@ def _held_out(task: Task, window: Window, encoding: Preprocessing) -> Encoded:
 
 
 def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[TrainedModel]:
-    """Train logistic regression and LightGBM and save both as one bundle.
+    """Train LightGBM and logistic regression, take the prior, and save all as one bundle.
 
     Args:
         task: What to learn.
@@ -110,11 +110,13 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
     ]
     logistic = baselines.fit_logistic(learned, final.encoding, config.baselines)
     logistic_seconds = time.perf_counter() - started
+    prior, shares = PriorModel(float(learned.labels.mean())), [np.full(len(fold.test), train.labels.mean()) for fold, train in parts]
     log.info("baselines: trained on %s rows", f"{final.rows:,}")
 
     def fill(path: Path) -> None:
         booster.save(path)
         logistic.save(path)
+        prior.save(path)
         (path / PREPROCESSING).write_text(final.encoding.model_dump_json(indent=1))
 
     digest = bundle.write(folder, fill)
@@ -122,6 +124,7 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
     return [
         _record("lightgbm", task, digest, final, folds, boosted, lightgbm_seconds, rows / fit_seconds, config, seed),
         _record("logistic", task, digest, final, folds, regressed, logistic_seconds, rows / logistic_seconds, config, seed),
+        _record("prior", task, digest, final, folds, shares, 0.0, 0.0, config, seed),
     ]
 
 

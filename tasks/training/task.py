@@ -26,7 +26,7 @@ ALERT_EMAILS = policy.ALERT_EMAILS
 
 
 class Baselines(NamedTuple):
-    """LightGBM and logistic regression, in one bundle."""
+    """LightGBM, logistic regression and the prior, in one bundle."""
 
     bundle: Bundle
     models: Models
@@ -58,7 +58,7 @@ def plan_split(features: LazyFrame[Features], snapshot: DataSnapshot, config: Tr
 
 @stage()
 def train_baselines(features: LazyFrame[Features], split: Split, config: TrainingConfig) -> Baselines:
-    """Train logistic regression and LightGBM.
+    """Train LightGBM and logistic regression, and take the prior.
 
     Args:
         features: Rows with their label, where known.

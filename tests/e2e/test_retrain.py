@@ -21,7 +21,7 @@ def test_leaves_a_summary_a_report_and_a_registered_version(finished: Project) -
     summary = finished.summary()
     assert summary["registered"]["version"] == 1
     assert summary["decision"]["verdict"] in ("PROMOTE", "HOLD")
-    assert {model["name"] for model in summary["models"]} == {"network", "lightgbm", "logistic"}
+    assert {model["name"] for model in summary["models"]} == {"network", "lightgbm", "logistic", "prior"}
     assert summary["package"]["largest_difference"] <= summary["package"]["tolerance"]
     folder = finished.home / "runs" / "latest"
     pages = sorted(folder.glob("*.html"))

@@ -108,7 +108,7 @@ def features(rows: int) -> pl.DataFrame:
 def scored(rows: int) -> pd.DataFrame:
     """Return rows that keep the contract."""
     frame = pd.DataFrame({"row": np.arange(rows), "batch_day": np.datetime64("2013-04-01", "ns"), "label": 0})
-    return frame.assign(network=0.5, lightgbm=0.5, logistic=0.5, incumbent=0.5)
+    return frame.assign(network=0.5, lightgbm=0.5, logistic=0.5, prior=0.5, incumbent=0.5)
 
 
 def split(frame: pl.DataFrame) -> Any:

@@ -60,8 +60,10 @@ def test_the_network_is_that_of_rows_in_memory(rows_in_memory: int, task: Task, 
 def test_the_baselines_take_an_even_sample_and_say_so(task: Task, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     whole = candidates.train_baselines(task, CONFIG, tmp_path / "whole")
     with caplog.at_level("INFO"):
-        sampled = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 600}), tmp_path / "sampled")
-    assert [m.sampled_from for m in whole] == [None, None]
+        sampled = candidates.train_baselines(
+            task, CONFIG.model_copy(update={"rows_in_memory": 600 * (1 + CONFIG.folds)}), tmp_path / "sampled"
+        )
+    assert [m.sampled_from for m in whole] == [None, None, None]
     assert {(m.training_rows, m.sampled_from) for m in sampled} == {(600, whole[0].training_rows)}
     assert f"600 rows, evenly taken from {whole[0].training_rows}" in caplog.text
     assert f"600, evenly taken from {whole[0].training_rows}" in sections.training(sampled)
@@ -70,5 +72,5 @@ def test_the_baselines_take_an_even_sample_and_say_so(task: Task, tmp_path: Path
 
 def test_few_rows_are_no_sample(task: Task, tmp_path: Path) -> None:
     whole = candidates.train_baselines(task, CONFIG, tmp_path / "whole")
-    roomy = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 1_200}), tmp_path / "roomy")
+    roomy = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 1_200 * (1 + CONFIG.folds)}), tmp_path / "roomy")
     assert [(m.bundle_digest, m.sampled_from) for m in roomy] == [(m.bundle_digest, None) for m in whole]

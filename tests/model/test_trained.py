@@ -14,7 +14,7 @@ from tasks.artifacts.settings import BaselineConfig, NetworkConfig
 from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.network import Network, fit_bins
-from tasks.model.trained import BINS, LIGHTGBM, PREPROCESSING, WEIGHTS, NetworkModel, load_baselines, load_network
+from tasks.model.trained import BINS, LIGHTGBM, PREPROCESSING, WEIGHTS, NetworkModel, PriorModel, load_baselines, load_network
 from tasks.training import baselines
 from tasks.training.baselines import Encoded
 from tests.model import toy
@@ -96,14 +96,16 @@ def test_baselines_loaded_predict_what_they_did(tmp_path: Path) -> None:
     def fill(folder: Path) -> None:
         booster.save(folder)
         logistic.save(folder)
+        PriorModel(0.3).save(folder)
         (folder / PREPROCESSING).write_text(ENCODING.model_dump_json())
 
     bundle.write(tmp_path / "baselines", fill)
     loaded = load_baselines(tmp_path / "baselines")
-    assert set(loaded) == {"lightgbm", "logistic"}
+    assert set(loaded) == {"lightgbm", "logistic", "prior"}
     strange = FRAME.head(2).with_columns(kind=pl.lit(None, dtype=pl.String))
     for frame in (FRAME, strange):
         np.testing.assert_array_equal(loaded["lightgbm"].predict(frame), booster.predict(frame))
+        assert loaded["prior"].predict(frame).tolist() == [0.3] * frame.height
         np.testing.assert_allclose(loaded["logistic"].predict(frame), logistic.predict(frame), rtol=0, atol=1e-15)
 
     (tmp_path / "baselines" / LIGHTGBM).write_text("tree")

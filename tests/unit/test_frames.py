@@ -211,7 +211,7 @@ def scored(**columns: Any) -> pd.DataFrame:
         "row": [0, 1],
         "batch_day": pd.to_datetime(["2013-11-01", "2013-11-02"]),
         "label": [0, 1],
-        **{name: [0.25, 0.5] for name in ("network", "lightgbm", "logistic")},
+        **{name: [0.25, 0.5] for name in ("network", "lightgbm", "logistic", "prior")},
         "incumbent": [None, 0.5],
     }
     return pd.DataFrame(base | columns).astype({"incumbent": "float64"})

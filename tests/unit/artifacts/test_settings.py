@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.artifacts.settings import TrainingConfig
+from tasks.artifacts.search import Search
+from tasks.artifacts.settings import NetworkConfig, TrainingConfig
 from tasks.errors import ConfigError
 
 pytestmark = pytest.mark.unit
@@ -37,3 +39,11 @@ def test_what_is_wrong_is_told(given: Any, found: str) -> None:
 def test_what_is_left_out_keeps_its_default() -> None:
     found = TrainingConfig.model_validate({"network": {"width": 64}})
     assert (found.network.width, found.network.k, found.folds) == (64, TrainingConfig().network.k, TrainingConfig().folds)
+
+
+def test_the_networks_defaults_are_what_the_kept_search_found() -> None:
+    (record,) = (Path(__file__).parents[3] / "docs" / "searches").glob("*.json")
+    search = Search.model_validate_json(record.read_bytes())
+    assert search.best is not None
+    for tried in search.rules.space:
+        assert getattr(NetworkConfig(), tried.setting) == pytest.approx(getattr(search.config.network, tried.setting), rel=5e-3), tried

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
 ROWS = 400
 COSTS = Costs(missed=4, needless=1)
 WINDOW = Window(first_day=date(2013, 11, 1), last_day=date(2013, 11, 28))
-THRESHOLDS = {"network": 0.4, "lightgbm": 0.5, "logistic": 0.5, "incumbent": 0.6}
+THRESHOLDS = {"network": 0.4, "lightgbm": 0.5, "logistic": 0.5, "prior": 0.5, "incumbent": 0.6}
 SEGMENTS = {
     "origin EWR": pl.col("origin") == "EWR",
     "few rows": pl.col("n") < 29,
@@ -48,6 +48,7 @@ def scored() -> pl.DataFrame:
             "network": model(0.4),
             "lightgbm": model(0.3),
             "logistic": model(0.1),
+            "prior": np.full(ROWS, 0.3),
             "incumbent": model(0.2),
         }
     )
@@ -104,7 +105,7 @@ def test_gains_are_paired_and_positive_for_the_better_network(beside: Evaluation
 
 def test_without_an_incumbent_its_column_is_not_read(beside: Evaluation) -> None:
     found = evaluate(None, SCORED.with_columns(incumbent=pl.lit(None, dtype=pl.Float64)))
-    assert [m.model for m in found.metrics] == ["network", "lightgbm", "logistic"]
+    assert [m.model for m in found.metrics] == ["network", "lightgbm", "logistic", "prior"]
     assert "incumbent" not in found.gains
     assert all(segment.gain_over_incumbent is None for segment in found.segments)
     assert found.of("network") == beside.of("network")

@@ -67,5 +67,5 @@ def test_the_closing_names_the_record_and_where_the_settings_go() -> None:
     console.print(search.closing(record(BASE, BETTER, best=1), "searches/abc.json"))
     console.file.close()
     shown = console.export_text()
-    for words in ("Trial 1 is best", "0.333", "tasks/usecase/policy.py", "searches/abc.json"):
+    for words in ("Trial 1 is best", "0.333", "tasks/artifacts/settings.py", "searches/abc.json"):
         assert words in shown

@@ -47,7 +47,7 @@ def test_training_with_and_without_folds() -> None:
 def test_evaluation_tells_certain_differences_from_open_ones() -> None:
     assert sentences.evaluation(factory.evaluation()) == (
         "On 26,123 rows of 28 days (2013-06-03 to 2013-06-30) the candidate's log-loss is 0.5123 [0.4711, 0.5576]: "
-        "lower than that of logistic regression and champion v2, not certainly different from that of LightGBM."
+        "lower than that of logistic regression, the prior and champion v2, not certainly different from that of LightGBM."
     )
     worse: Evaluation = factory.evaluation(None).model_copy(update={"gains": {"logistic": factory.interval(-0.1, 0.01)}})
     assert sentences.evaluation(worse).endswith("higher than that of logistic regression.")
