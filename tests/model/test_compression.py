@@ -34,7 +34,9 @@ pytestmark = pytest.mark.model
 
 FIRST, TRAINING_DAYS, DAYS = date(2013, 1, 1), 28, 28
 TEST = FIRST + timedelta(days=TRAINING_DAYS)
-LARGE = NetworkConfig(k=4, width=32, blocks=2, embedding_width=4, bins=8, epochs=6, batch_rows=64, dropout=0.0, averaging_decay=0.9)
+LARGE = NetworkConfig(
+    k=4, width=32, blocks=2, embedding_width=4, bins=8, epochs=6, batch_rows=64, dropout=0.0, averaging_decay=0.9, learning_rate=0.003
+)
 CONFIG = CompressionConfig(
     network=LARGE.model_copy(update={"k": 1, "width": 16, "blocks": 1, "embedding_width": 2}),
     teacher_share=1.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import polars as pl
 import pytest
@@ -31,7 +33,8 @@ def delayed(count: int, seed: int) -> pl.DataFrame:
 
 def fitted(frame: pl.DataFrame, outcomes: list[Outcome], most: int | None = None, **changed: float) -> network.Fitted:
     encoding, train = rows.gather(frame.lazy(), toy.NUMERIC, toy.CATEGORICAL, most, outcomes=outcomes)
-    return network.fit_rows(CONFIG.model_copy(update=changed), train, encoding.cardinalities)
+    with closing(train):
+        return network.fit_rows(CONFIG.model_copy(update=changed), train, encoding.cardinalities)
 
 
 def weights(found: network.Fitted) -> list[torch.Tensor]:

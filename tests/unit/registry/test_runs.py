@@ -49,7 +49,7 @@ def judged(folder: Path, digest: str = "a", incumbent: int | None = 2, **network
     config = TrainingConfig(network=NetworkConfig(**network))
     return Judged(
         model=model.model_copy(update={"bundle_digest": digest, "config": config}),
-        baselines=[factory.model("lightgbm", 0.4381), factory.model("logistic", 0.4502)],
+        baselines=[factory.model("lightgbm", 0.4381), factory.model("logistic", 0.4502), factory.model("prior", 0.6105)],
         evaluation=factory.evaluation(incumbent),
         decision=factory.decision(champion=incumbent),
         package=folder / digest,
@@ -111,7 +111,7 @@ def test_a_candidate_stands_beside_what_it_was_judged_with(tracker: Tracker, tmp
     given = judged(tmp_path)
     candidate = runs.log_candidate(tracker, "flights", given)
     beside = nested(tracker, candidate.info.run_id)
-    assert beside.keys() == {"baseline lightgbm", "baseline logistic", "incumbent 2"}
+    assert beside.keys() == {"baseline lightgbm", "baseline logistic", "baseline prior", "incumbent 2"}
     for name, run in {"network": candidate, **{key.split(" ")[-1]: run for key, run in beside.items() if "baseline" in key}}.items():
         assert {key: run.data.metrics[key] for key in runs.METRICS} == {
             key: getattr(given.evaluation.of(name), key).value for key in runs.METRICS
