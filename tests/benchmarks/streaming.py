@@ -91,7 +91,7 @@ def _train(path: Path, count: int, rows_in_memory: int | None) -> Found:
         fitted = network.fit_rows(CONFIG, train, encoding.cardinalities)
         trained = time.perf_counter()
         order = torch.randperm(len(train), dtype=torch.int32)
-        delivered = sum(len(labels) for batch in train.batches(order, CONFIG.batch_rows) for _, _, labels in batch.split(len(batch)))
+        delivered = sum(len(targets) for batch in train.batches(order, CONFIG.batch_rows) for (_, _, targets), _ in batch.split(len(batch)))
         ended = time.perf_counter()
     digest = sha256(b"".join(tensor.numpy().tobytes() for tensor in fitted.network.state_dict().values()))
     return {
