@@ -91,7 +91,11 @@ class Trial(Record):
     @property
     def log_loss(self) -> float:
         """The mean log-loss over the folds that it was scored on."""
-        return sum(fold.result.log_loss for fold in self.folds) / len(self.folds)
+        return self.log_loss_over(len(self.folds))
+
+    def log_loss_over(self, folds: int) -> float:
+        """Return the mean log-loss over the first folds."""
+        return sum(fold.result.log_loss for fold in self.folds[:folds]) / folds
 
 
 class Search(Record):

@@ -19,12 +19,6 @@ from tasks.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-_STATES = {
-    TrialState.RUNNING: optuna.trial.TrialState.RUNNING,
-    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
-    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
-}
-
 
 def require_steps(rules: SearchConfig, folds: int, steps: int) -> None:
     """Require that a graph of some steps is long enough.
@@ -77,7 +71,7 @@ def _tell(trials: Sequence[Trial], scores: Sequence[FoldScore], rules: SearchCon
         count, state = len(scored.folds), TrialState.RUNNING
         if count == scored.config.folds:
             state = TrialState.COMPLETE
-        elif len(complete) >= rules.fewest_before_pruning and scored.log_loss > median(_over(other, count) for other in complete):
+        elif len(complete) >= rules.fewest_before_pruning and scored.log_loss > median(other.log_loss_over(count) for other in complete):
             state = TrialState.PRUNED
         told.append(scored.model_copy(update={"state": state}))
         log.info("trial %d: log-loss %.4f on %d of %d folds, %s", trial.number, scored.log_loss, count, trial.config.folds, state)
@@ -86,6 +80,8 @@ def _tell(trials: Sequence[Trial], scores: Sequence[FoldScore], rules: SearchCon
 
 def _ask(trials: Sequence[Trial], count: int, base: TrainingConfig, rules: SearchConfig) -> list[Trial]:
     """Propose trials, running and not yet scored; the first of all has the base settings."""
+    if count <= 0:
+        return []
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {tried.setting: _distribution(tried) for tried in rules.space}
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=rules.seed + len(trials), multivariate=True))
@@ -93,7 +89,7 @@ def _ask(trials: Sequence[Trial], count: int, base: TrainingConfig, rules: Searc
         values = {name: getattr(trial.config.network, name) for name in space}
         study.add_trial(
             optuna.trial.create_trial(
-                state=_STATES[trial.state],
+                state=optuna.trial.TrialState[trial.state.name],
                 value=trial.log_loss if trial.state is TrialState.COMPLETE else None,
                 params=values,
                 distributions={tried.setting: _distribution(tried, around=values[tried.setting]) for tried in rules.space},
@@ -105,11 +101,6 @@ def _ask(trials: Sequence[Trial], count: int, base: TrainingConfig, rules: Searc
         network = base.network if number == 0 else base.network.model_copy(update=study.ask(space).params)
         asked.append(Trial(number=number, config=base.model_copy(update={"network": network}), state=TrialState.RUNNING, folds=[]))
     return asked
-
-
-def _over(trial: Trial, folds: int) -> float:
-    """Return a trial's mean log-loss over the first folds."""
-    return sum(fold.result.log_loss for fold in trial.folds[:folds]) / folds
 
 
 def _distribution(tried: Range, around: float | None = None) -> optuna.distributions.BaseDistribution:
