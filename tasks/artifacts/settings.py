@@ -63,6 +63,7 @@ class NetworkConfig(Record):
         5.48, ge=0, le=100, description="Weight of the losses on the further outcomes together, that on the label being 1; 0 for none"
     )
     seed: int = Field(2013, ge=0, description="Seed of initial weights, order of rows and dropout")
+    threads: int = Field(1, ge=1, le=256, description="Threads of a fit on a CPU; as many fits go on side by side as there are cores for")
 
 
 class BaselineConfig(Record):

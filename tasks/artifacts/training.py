@@ -47,7 +47,9 @@ class TrainedModel(Record):
     precision: str
     train_seconds: float
     seed: int
-    rows_per_second: float = Field(0.0, description="Training rows of the folds and the final fit, times epochs, by second of training")
+    rows_per_second: float = Field(
+        0.0, description="Rows that the training took, of the folds and the final fit, an epoch after the other, by second"
+    )
     device_seconds: float = Field(0.0, description="Seconds of training for which a GPU was held")
     peak_device_mb: float | None = Field(None, description="None without a GPU")
 

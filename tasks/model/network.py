@@ -31,6 +31,7 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
+        self.generator: torch.Generator | None = None  # torch's own, unless whoever trains sets another
         steps = round(rate * 65_536)
         self._first_kept, self._scale = steps - 32_768, 65_536 / (65_536 - steps)
 
@@ -39,7 +40,7 @@ class Dropout(nn.Module):
         if not self.training:
             return values
         count = values.numel()
-        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device).random_(-(2**63), None)
+        words = torch.empty((count + 3) // 4, dtype=torch.int64, device=values.device).random_(-(2**63), None, generator=self.generator)
         is_kept = words.view(torch.int16)[:count].view(values.shape) >= self._first_kept
         return values * is_kept.to(values.dtype).mul_(self._scale)
 

@@ -103,7 +103,7 @@ def lightgbm_parameters(config: BaselineConfig) -> dict[str, Any]:
         "num_threads": config.threads,
         "seed": config.seed,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,
         "verbose": -1,
     }
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +58,15 @@ class _Fit:
     rows: int
     sampled_from: int | None
     test: Encoded
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A network that was trained, and how."""
+
+    fit: _Fit
+    fitted: Fitted
+    model: NetworkModel
 
 
 def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encoded]:
@@ -141,15 +152,22 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
         TrainingError: If a loss is not finite.
         StorageError: If there are more rows than may be in memory, and they cannot be written to disk.
     """
+    from tasks.training import network
+
+    def learn(name: str, window: Window, stop: Event) -> _Learned:
+        return _fit_network(task, window, bounded, checkpoints.part(name), folder.parent, stop)
+
+    windows = {f"fold {number}": window for number, window in enumerate(task.split.folds, start=1)} | {"all rows": task.split.evaluation}
+    together = network.at_once(config.network, len(windows), config.device)
+    bounded = config.model_copy(update={"rows_in_memory": config.rows_in_memory and config.rows_in_memory // together})
+    log.info("network: %d trainings, %d at once", len(windows), together)
     started = time.perf_counter()
-    folds, predicted, pace = list[_Fit](), list[Probabilities](), _Pace()
-    for number, window in enumerate(task.split.folds, start=1):
-        log.info("network: fold %d of %d, tested on %s", number, len(task.split.folds), window)
-        fold, _, model = _fit_network(task, window, config, checkpoints.part(f"fold {number}"), pace, folder.parent)
-        folds.append(fold)
-        predicted.append(_predict(model, fold.test))
-    log.info("network: all training rows")
-    final, fitted, model = _fit_network(task, task.split.evaluation, config, checkpoints.part("all rows"), pace, folder.parent)
+    fits = [partial(learn, *part) for part in reversed(windows.items())]  # the longest, that of all rows, first
+    final, *learned = network.side_by_side(config.network, fits, config.device)
+    pace = sum(one.fitted.rows for one in (final, *learned)) / (time.perf_counter() - started)
+    model, fitted = final.model, final.fitted
+    folds = [one.fit for one in reversed(learned)]
+    predicted = [_predict(one.model, one.fit.test) for one in reversed(learned)]
     labels = np.concatenate([fold.test.labels for fold in folds])
     degrees = calibration.temperature(labels, np.concatenate(predicted))
     model.network.temperature.fill_(degrees)
@@ -157,33 +175,11 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     log.info("network: temperature %.3f is best on the folds", degrees)
     digest = bundle.write(folder, model.save)
     seconds = time.perf_counter() - started
-    record = _record("network", task, digest, final, folds, predicted, seconds, pace.rows_per_second, config, config.network.seed)
+    record = _record("network", task, digest, final.fit, folds, predicted, seconds, pace, config, config.network.seed)
     return record.model_copy(
         update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision, "temperature": degrees}
         | _device_use(fitted.device, seconds)
     )
-
-
-@dataclass
-class _Pace:
-    """How fast rows are trained on, in the parts that are trained from their beginning: one that goes on has had its rows."""
-
-    rows: int = 0
-    seconds: float = 0.0
-
-    @contextmanager
-    def of(self, rows: int, config: TrainingConfig, part: Part | None) -> Iterator[None]:
-        """Count a part while it is trained."""
-        is_new, started = part is None or part.state is None, time.perf_counter()
-        yield
-        if is_new:
-            self.rows += rows * config.network.epochs
-            self.seconds += time.perf_counter() - started
-
-    @property
-    def rows_per_second(self) -> float:
-        """The pace; 0 if each part went on from a checkpoint."""
-        return self.rows / self.seconds if self.seconds else 0.0
 
 
 def _device_use(device: str, seconds: float) -> dict[str, float]:
@@ -204,25 +200,25 @@ def score_fold(task: Task, config: TrainingConfig, number: int) -> FoldScore:
         number: Of the fold, from 0.
     """
     started = time.perf_counter()
-    fold, fitted, model = _fit_network(task, task.split.folds[number], config, None, _Pace(), None)
-    predicted = _predict(model, fold.test)
-    result = FoldResult(window=fold.window, rows=len(fold.test.labels), log_loss=log_loss(fold.test.labels, predicted))
+    learned = _fit_network(task, task.split.folds[number], config)
+    fitted, window, test = learned.fitted, learned.fit.window, learned.fit.test
+    result = FoldResult(window=window, rows=len(test.labels), log_loss=log_loss(test.labels, _predict(learned.model, test)))
     return FoldScore(result=result, losses=list(fitted.losses), device=fitted.device, seconds=time.perf_counter() - started)
 
 
 def _fit_network(
-    task: Task, window: Window, config: TrainingConfig, part: Part | None, pace: _Pace, folder: Path | None
-) -> tuple[_Fit, Fitted, NetworkModel]:
+    task: Task, window: Window, config: TrainingConfig, part: Part | None = None, folder: Path | None = None, stop: Event | None = None
+) -> _Learned:
     from tasks.training import network, rows  # heavy, as is Lightning: the baselines need neither
 
     outcomes = task.outcomes if config.network.outcome_weight else ()
     known = _known(task, window, outcomes)
     encoding, train = rows.gather(known, task.numeric, task.categorical, config.rows_in_memory, folder, outcomes)
-    log.info("network: %s rows", f"{len(train):,}")
-    with closing(train), pace.of(len(train), config, part):
-        fitted = network.fit_rows(config.network, train, encoding.cardinalities, part, config.device)
+    log.info("network: %s rows, to be tested on %s", f"{len(train):,}", window)
+    with closing(train):
+        fitted = network.fit_rows(config.network, train, encoding.cardinalities, part, config.device, stop)
     fit = _Fit(window, encoding, len(train), None, _held_out(task, window, encoding))
-    return fit, fitted, NetworkModel(fitted.network, encoding, config.network, fitted.bin_edges)
+    return _Learned(fit, fitted, NetworkModel(fitted.network, encoding, config.network, fitted.bin_edges))
 
 
 def _predict(model: NetworkModel, rows: Encoded) -> Probabilities:

@@ -12,8 +12,10 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -52,7 +54,7 @@ class Checkpoints:
         self._folder, self._identity, self._every, self._keep = folder, identity, every_seconds, keep
         folder.mkdir(parents=True, exist_ok=True)
         self._parts: dict[str, State] = {}
-        self._turn, self._last = 0, time.monotonic()
+        self._turn, self._began, self._last, self._lock = 0, time.monotonic(), dict[str, float](), Lock()
         found = sorted((state for slot in _SLOTS if (state := _read(folder / slot)) is not None), key=lambda state: state["turn"])
         if found:
             newest = found[-1]
@@ -73,16 +75,21 @@ class Checkpoints:
         """Return the newest state of a part, None if it has not begun."""
         return self._parts.get(part)
 
-    def is_due(self) -> bool:
-        """Return whether the last state is old enough for another."""
-        return time.monotonic() - self._last >= self._every
+    def is_due(self, part: str) -> bool:
+        """Return whether the last state of a part is old enough for another."""
+        return time.monotonic() - self._last.get(part, self._began) >= self._every
 
     def save(self, part: str, state: State) -> None:
-        """Keep the state of a part beside the newest of the others.
+        """Keep the state of a part beside the newest of the others, which may be going on.
 
         Raises:
             TrainingError: If it cannot be written.
         """
+        with self._lock:
+            self._save(part, deepcopy(state))  # its tensors change with the next step
+            self._last[part] = time.monotonic()
+
+    def _save(self, part: str, state: State) -> None:
         self._parts[part] = state
         self._turn += 1
         path = self._folder / _SLOTS[self._turn % len(_SLOTS)]
@@ -101,7 +108,6 @@ class Checkpoints:
             raise TrainingError(f"{path} must be writable", f"{error}", "free space or mend permissions, then run again") from error
         if self._keep:
             self._keep(path)
-        self._last = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class Part:
 
     def is_due(self) -> bool:
         """Return whether the last state is old enough for another."""
-        return self.checkpoints.is_due()
+        return self.checkpoints.is_due(self.name)
 
     def save(self, state: State) -> None:
         """Keep a state of it."""

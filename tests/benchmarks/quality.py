@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
+from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -55,10 +54,10 @@ class Fold:
         self.train, self.test = Encoded.of(train, self.encoding, policy.OUTCOMES), Encoded.of(test, self.encoding)
         self.days = test.get_column("batch_day").to_numpy()
 
-    def network(self, seed: int) -> Array:
+    def network(self, seed: int, stop: Event) -> Array:
         """Return the network's probabilities of the test rows."""
         config = policy.TRAINING.network.model_copy(update={"seed": seed})
-        fitted = network.fit_rows(config, InMemory.of(self.train), self.encoding.cardinalities)
+        fitted = network.fit_rows(config, InMemory.of(self.train), self.encoding.cardinalities, stop=stop)
         return predict(fitted.network, torch.from_numpy(self.test.numbers), torch.from_numpy(self.test.codes)).numpy().astype(np.float64)
 
     def lightgbm(self, parameters: dict[str, Any], rounds: int, seed: int) -> Any:
@@ -119,26 +118,26 @@ def _interval(days: npt.NDArray[Any], ours: Array, theirs: Array) -> tuple[float
 def _figures(built: pl.LazyFrame, months: list[date], seeds: list[int], trials: int) -> list[Figure]:
     split = plan(built, MONTHS[0] - timedelta(days=1), policy.TRAINING, source.LOCAL_ZONE)
     folds = [Fold(built, window) for window in (*split.folds, split.evaluation)]
+    windows = [Window(first_day=month, last_day=(month + timedelta(days=31)).replace(day=1) - timedelta(days=1)) for month in months]
+    tests = [Fold(built, window) for window in windows]
+    asked = [*((fold, seed) for fold in reversed(tests) for seed in seeds), *((fold, SEEDS[0]) for fold in reversed(folds))]
+    found = network.side_by_side(policy.TRAINING.network, [partial(fold.network, seed) for fold, seed in asked])
+    networks = {(id(fold), seed): p for (fold, seed), p in zip(asked, found, strict=True)}
+    held = [networks[id(fold), SEEDS[0]] for fold in folds]
+    degrees = calibration.temperature(np.concatenate([fold.test.labels for fold in folds]), np.concatenate(held))
     parameters, rounds = _tuned(folds, trials)
-    by_model: dict[str, list[list[Array]]] = {"network": [], "calibrated": [], "lightgbm": [], "blend": []}
-    degrees = _temperature(folds)
-    labels, days, seconds = [], [], {"network": 0.0, "lightgbm": 0.0}
-    for month in months:
-        last_day = (month + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-        fold = Fold(built, Window(first_day=month, last_day=last_day))
-        labels.append(fold.test.labels)
-        days.append(fold.days)
-        found: dict[str, list[Array]] = {}
-        with _timed(seconds, "network"):
-            found["network"] = [fold.network(seed) for seed in seeds]
-        with _timed(seconds, "lightgbm"):
-            found["lightgbm"] = [fold.boosted(fold.lightgbm(parameters, rounds, seed), rounds) for seed in seeds]
-        found["calibrated"] = [calibration.soften(p, degrees) for p in found["network"]]
-        found["blend"] = [(a + b) / 2 for a, b in zip(found["calibrated"], found["lightgbm"], strict=True)]
-        for name, predicted in found.items():
+    by_model: dict[str, list[list[Array]]] = {"network": [], "calibrated": [], "lightgbm": [], "blend": [], "seeds together": []}
+    for fold, month in zip(tests, months, strict=True):
+        by_seed = {"network": [networks[id(fold), seed] for seed in seeds]}
+        by_seed["lightgbm"] = [fold.boosted(fold.lightgbm(parameters, rounds, seed), rounds) for seed in seeds]
+        by_seed["calibrated"] = [calibration.soften(p, degrees) for p in by_seed["network"]]
+        by_seed["seeds together"] = [np.mean(by_seed["calibrated"], axis=0)] * len(seeds)
+        by_seed["blend"] = [(a + b) / 2 for a, b in zip(by_seed["calibrated"], by_seed["lightgbm"], strict=True)]
+        for name, predicted in by_seed.items():
             by_model[name].append(predicted)
             told = np.mean([log_loss(fold.test.labels, p) for p in predicted])
             print(f"{month:%B}, {name}: {told:.4f}", file=sys.stderr, flush=True)
+    labels, days = [fold.test.labels for fold in tests], [fold.days for fold in tests]
     every, on = np.concatenate(labels), np.concatenate(days)
     pooled = {name: [np.concatenate([m[i] for m in by_month]) for i in range(len(seeds))] for name, by_month in by_model.items()}
     rows = {name: np.mean([row_log_loss(every, p) for p in predicted], axis=0) for name, predicted in pooled.items()}
@@ -150,24 +149,12 @@ def _figures(built: pl.LazyFrame, months: list[date], seeds: list[int], trials: 
     figures = [Figure("temperature", degrees, "")]
     for name in pooled:
         figures += [Figure(f"{name}: mean log-loss", float(by_month[name]), "nats"), Figure(f"{name}: pooled AUC", auc[name], "")]
-    for name, bar in (("network", None), ("calibrated", 0.99), ("blend", None)):
+    for name, bar in (("network", None), ("calibrated", 0.99), ("blend", None), ("seeds together", None)):
         low, high = _interval(on, rows[name], rows["lightgbm"])
         figures.append(Figure(f"{name} / lightgbm, mean log-loss", float(by_month[name] / by_month["lightgbm"]), "ratio", bar))
         figures += [Figure("  interval over days, from", low, "ratio"), Figure("  to", high, "ratio")]
     figures.append(Figure("calibrated: AUC above lightgbm's by", auc["calibrated"] - auc["lightgbm"], "", 0, "higher"))
-    return [*figures, *(Figure(f"{name}: one training", taken / len(months) / len(seeds), "s") for name, taken in seconds.items())]
-
-
-def _temperature(folds: list[Fold]) -> float:
-    predicted = np.concatenate([fold.network(SEEDS[0]) for fold in folds])
-    return calibration.temperature(np.concatenate([fold.test.labels for fold in folds]), predicted)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[name] += time.perf_counter() - started
+    return figures
 
 
 def main() -> None:

@@ -43,7 +43,6 @@ def learn(dropout: float = 0.0, folder: str = "", dies: bool = False) -> list[fl
         if dies:
             raise _Killed
 
-    torch.set_num_threads(1)
     generator = np.random.default_rng(1)
     numbers = generator.normal(size=(ROWS, 3)).astype(np.float32)
     codes = generator.integers(0, 4, size=(ROWS, 1))

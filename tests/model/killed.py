@@ -29,7 +29,6 @@ def inputs() -> tuple[Floats, Codes, Floats, list[int]]:
 
 def train(folder: Path, told: Connection) -> None:
     """Train, tell of each checkpoint, and leave the weights as a file."""
-    torch.set_num_threads(1)
     checkpoints = Checkpoints(folder, "this one", every_seconds=0, keep=lambda _: told.send("kept"))
     fitted = network.fit(CONFIG, *inputs(), part=Part(checkpoints, "all"))
     torch.save({"weights": fitted.network.state_dict(), "losses": list(fitted.losses)}, folder / "result")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import BaselineConfig, NetworkConfig, TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
+from tasks.errors import TrainingError
 from tasks.reporting import sections
-from tasks.training import candidates
+from tasks.training import candidates, loop, rows
 from tasks.training.candidates import Task
 from tasks.training.checkpoints import Checkpoints
 from tests.model import toy
@@ -41,6 +45,17 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
     training = Window(first_day=FIRST, last_day=FIRST + timedelta(days=24))
     split = Split(training=training, evaluation=windows[-1], folds=windows[:-1])
     return Task(pl.scan_parquet(path), "hash", toy.NUMERIC, toy.CATEGORICAL, split, "UTC", 4.0, 1.0)
+
+
+Cores = Callable[[int], None]
+
+
+@pytest.fixture
+def cores() -> Iterator[Cores]:
+    """Say how many cores there are."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 def network(task: Task, config: TrainingConfig, folder: Path) -> TrainedModel:
@@ -74,3 +89,49 @@ def test_few_rows_are_no_sample(task: Task, tmp_path: Path) -> None:
     whole = candidates.train_baselines(task, CONFIG, tmp_path / "whole")
     roomy = candidates.train_baselines(task, CONFIG.model_copy(update={"rows_in_memory": 1_200 * (1 + CONFIG.folds)}), tmp_path / "roomy")
     assert [(m.bundle_digest, m.sampled_from) for m in roomy] == [(m.bundle_digest, None) for m in whole]
+
+
+def test_networks_trained_side_by_side_are_those_trained_one_after_another(task: Task, tmp_path: Path, cores: Cores) -> None:
+    cores(1)
+    alone = network(task, CONFIG, tmp_path / "alone")
+    cores(2)
+    together = network(task, CONFIG, tmp_path / "together")
+    assert together.bundle_digest == alone.bundle_digest
+    assert (together.folds, together.losses, together.threshold) == (alone.folds, alone.losses, alone.threshold)
+
+
+def test_of_networks_side_by_side_each_goes_on_from_its_own_state(task: Task, tmp_path: Path, cores: Cores) -> None:
+    cores(2)
+    whole = network(task, CONFIG, tmp_path / "whole")
+    kept: list[Path] = []
+
+    def die(path: Path) -> None:
+        kept.append(path)
+        if len(kept) == 7:
+            raise KeyboardInterrupt
+
+    folder = tmp_path / "killed"
+    with pytest.raises(KeyboardInterrupt):
+        candidates.train_network(task, CONFIG, folder / "network", Checkpoints(folder / "states", "this one", 0, die))
+    went_on = Checkpoints(folder / "states", "this one")
+    assert [name for name in ("all rows", "fold 2") if went_on.state(name)] == ["all rows", "fold 2"]
+    again = candidates.train_network(task, CONFIG, folder / "network", went_on)
+    assert again.bundle_digest == whole.bundle_digest
+
+
+def test_one_that_fails_ends_those_beside_it(task: Task, tmp_path: Path, cores: Cores, monkeypatch: pytest.MonkeyPatch) -> None:
+    cores(2)
+    steps = []
+
+    def take(self: loop.Loop, batch: rows.Batch) -> torch.Tensor:
+        steps.append(self.steps)
+        if self.steps == min(steps) < max(steps):  # the shorter of two
+            raise TrainingError("a loss must be finite", "none", "nothing")
+        time.sleep(0.01)
+        return torch.zeros(())
+
+    monkeypatch.setattr(loop.Loop, "_take", take)
+    with pytest.raises(TrainingError, match="must be finite"):
+        network(task, CONFIG.model_copy(update={"network": CONFIG.network.model_copy(update={"epochs": 100})}), tmp_path)
+    assert len(steps) < max(steps)
+    assert len(set(steps)) == 2  # the third never began

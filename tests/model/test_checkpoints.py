@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tasks.errors import TrainingError
-from tasks.training import network
+from tasks.training import loop, network
 from tasks.training.checkpoints import Checkpoints, Part, State
 from tests.model import killed
 
@@ -20,12 +20,7 @@ pytestmark = pytest.mark.model
 
 
 def undisturbed() -> dict[str, Any]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        fitted = network.fit(killed.CONFIG, *killed.inputs())
-    finally:
-        torch.set_num_threads(threads)
+    fitted = network.fit(killed.CONFIG, *killed.inputs())
     return {"weights": fitted.network.state_dict(), "losses": list(fitted.losses)}
 
 
@@ -61,7 +56,7 @@ def test_killed_many_times_the_weights_are_those_of_an_undisturbed_training(tmp_
 def test_a_finished_part_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = Part(Checkpoints(tmp_path, "this one"), "all")
     first = network.fit(killed.CONFIG, *killed.inputs(), part=part)
-    monkeypatch.setattr(network._Training, "_take", None)  # a step would fail
+    monkeypatch.setattr(loop.Loop, "_take", None)  # a step would fail
     again = network.fit(killed.CONFIG, *killed.inputs(), part=Part(Checkpoints(tmp_path, "this one"), "all"))
     assert again.losses == first.losses
     assert all(torch.equal(a, b) for a, b in zip(again.network.parameters(), first.network.parameters(), strict=True))
@@ -128,8 +123,8 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_states_are_due_after_a_time(tmp_path: Path) -> None:
-    assert not Checkpoints(tmp_path, "this one", every_seconds=60).is_due()
-    assert Checkpoints(tmp_path, "this one", every_seconds=0).is_due()
+    assert not Checkpoints(tmp_path, "this one", every_seconds=60).is_due("all")
+    assert Checkpoints(tmp_path, "this one", every_seconds=0).is_due("all")
 
 
 def test_what_is_written_is_passed_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from tasks.errors import TrainingError
 from tasks.model.network import Network, predict
-from tasks.training import network, rows
+from tasks.training import loop, network, rows
 from tests.model import killed
 
 pytestmark = pytest.mark.model
@@ -45,7 +45,7 @@ def test_a_loss_that_explodes_or_is_no_number_stops(rate: float, found: str, mon
         numbers = np.where(np.arange(len(numbers))[:, None] == 5, np.float32(np.nan), numbers)
         monkeypatch.setattr(rows, "fit_bins", lambda _, count: [torch.linspace(-3, 3, count)] * 3)
     else:
-        monkeypatch.setattr(network, "_EXPLODED", 0.3)  # nats: a small network is hard to make explode
+        monkeypatch.setattr(loop, "_EXPLODED", 0.3)  # nats: a small network is hard to make explode
     with pytest.raises(TrainingError, match=f"finite and below .*{found}.*lower learning_rate"):
         network.fit(killed.CONFIG.model_copy(update={"learning_rate": rate}), numbers, codes, labels, sizes)
 
