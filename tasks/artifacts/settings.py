@@ -85,6 +85,7 @@ class TrainingConfig(Settings):
     network: NetworkConfig = NetworkConfig()
     baselines: BaselineConfig = BaselineConfig()
     device: Device = Field("auto", description="Where the network is trained; auto takes a GPU if there is one")
+    lightgbm_share: float = Field(0.0, ge=0, lt=1, description="Share of LightGBM in the candidate's probability; 0 for the network alone")
     evaluation_days: int = Field(28, ge=7, le=366, description="Last labelled days held out for evaluation")
     folds: int = Field(2, ge=1, le=12, description="Rolling-origin folds before them")
     fold_days: int = Field(28, ge=7, le=366, description="Days of a fold")

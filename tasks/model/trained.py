@@ -22,7 +22,7 @@ from tasks.model.preprocessing import Codes, Floats, Preprocessing
 Probabilities = npt.NDArray[np.float64]
 
 WEIGHTS, BINS, PREPROCESSING, CONFIG = "weights.safetensors", "bins.json", "preprocessing.json", "network.json"
-LIGHTGBM, LOGISTIC, PRIOR = "lightgbm.txt", "logistic.json", "prior.json"
+LIGHTGBM, LOGISTIC, PRIOR, BLEND = "lightgbm.txt", "logistic.json", "prior.json", "blend.json"
 
 
 class Predictor(Protocol):
@@ -50,16 +50,49 @@ class NetworkModel:
 
     def predict(self, frame: pl.DataFrame) -> Probabilities:
         """Return the probability of the positive class of each row, shape (n,)."""
+        return self.predict_encoded(*self.preprocessing.encode(frame))
+
+    def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
+        """Return the probabilities of encoded rows, shape (n,), on the device that the network is on."""
         import torch
 
         from tasks.model.network import predict
 
-        numbers, codes = self.preprocessing.encode(frame)
         return predict(self.network, torch.from_numpy(numbers), torch.from_numpy(codes)).numpy().astype(np.float64)
 
 
+class BlendModel(NetworkModel):
+    """The network with LightGBM on the same inputs beside it: the mean of both probabilities, by shares.
+
+    Args:
+        model: The network.
+        booster: LightGBM's model.
+        lightgbm_share: How much of the mean is LightGBM's, above 0 and below 1.
+    """
+
+    def __init__(self, model: NetworkModel, booster: Any, lightgbm_share: float) -> None:
+        super().__init__(model.network, model.preprocessing, model.config, model.bin_edges)
+        self.booster, self.lightgbm_share = booster, lightgbm_share
+
+    def save(self, folder: Path) -> None:
+        """Write the network's files, the trees as text, and the share."""
+        super().save(folder)
+        (folder / LIGHTGBM).write_text(self.booster.model_to_string())
+        (folder / BLEND).write_text(json.dumps({"lightgbm_share": self.lightgbm_share}))
+
+    def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
+        """Return the probabilities of encoded rows, shape (n,)."""
+        trees: Probabilities = self.booster.predict(np.hstack([numbers, codes]))
+        return blended(super().predict_encoded(numbers, codes), trees, self.lightgbm_share)
+
+
+def blended(network: Probabilities, lightgbm: Probabilities, lightgbm_share: float) -> Probabilities:
+    """Return the mean of the probabilities of both, by LightGBM's share."""
+    return (1 - lightgbm_share) * network + lightgbm_share * lightgbm
+
+
 def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
-    """Load a network from its bundle, checked first.
+    """Load a network from its bundle, checked first, with LightGBM beside it if the bundle has it.
 
     Args:
         folder: The bundle, or a package that contains its files.
@@ -84,7 +117,11 @@ def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise BundleError(f"{folder} must hold weights of its network", str(error).split("\n")[0], "train again") from error
-    return NetworkModel(network.eval(), preprocessing, config, counts)
+    model = NetworkModel(network.eval(), preprocessing, config, counts)
+    if not (folder / BLEND).is_file():
+        return model
+    booster = import_lightgbm().Booster(model_str=(folder / LIGHTGBM).read_text())
+    return BlendModel(model, booster, **json.loads((folder / BLEND).read_text()))
 
 
 class LogisticModel:

@@ -1,4 +1,4 @@
-"""The network as ONNX: small and fast where it is served, with a batch of any size."""
+"""The network as ONNX, with LightGBM beside it in a blend: small and fast where it is served, with a batch of any size."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import logging
 import warnings
 from pathlib import Path
 
-from tasks.model.trained import NetworkModel
+from tasks.model.trained import BlendModel, NetworkModel
+from tasks.packaging import trees
 
 
 def export(model: NetworkModel, path: Path) -> None:
-    """Write the network, from encoded inputs to the probability, as one ONNX file.
+    """Write the network, or the blend, from encoded inputs to the probability, as one ONNX file.
 
     Inputs are `numbers`, float32 of shape (batch, width), and `codes`, int64 of shape (batch, categories); the output
     is `probability`, float32 of shape (batch,).
@@ -40,6 +41,8 @@ def export(model: NetworkModel, path: Path) -> None:
             verbose=False,
         )
     _forget_origins(path)
+    if isinstance(model, BlendModel):
+        trees.add(path, model.booster, model.lightgbm_share)
 
 
 def _forget_origins(path: Path) -> None:

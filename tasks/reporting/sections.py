@@ -120,7 +120,7 @@ def training(models: Sequence[TrainedModel]) -> str:
     folds = [(text.model(m.name), f.window, text.count(f.rows), text.decimals(f.log_loss)) for m in models for f in m.folds]
     trained = [
         (
-            text.model(m.name),
+            text.candidate(m),
             text.count(m.training_rows) + (f", evenly taken from {text.count(m.sampled_from)}" if m.sampled_from else ""),
             text.decimals(m.threshold),
             text.decimals(m.temperature),

@@ -54,9 +54,9 @@ def training(models: Sequence[TrainedModel]) -> str:
         return "No model was trained."
     seconds = sum(model.train_seconds for model in models)
     on = f"{text.count(models[0].training_rows, 'row')} ({models[0].split.training}) in {text.duration(seconds)}"
-    folds = [f"{text.model(m.name)} {text.decimals(mean)}" for m in models if (mean := text.fold_mean(m.folds)) is not None]
+    folds = [f"{text.candidate(m)} {text.decimals(mean)}" for m in models if (mean := text.fold_mean(m.folds)) is not None]
     if not folds:
-        return f"Trained {text.listed(text.model(model.name) for model in models)} on {on}."
+        return f"Trained {text.listed(text.candidate(model) for model in models)} on {on}."
     return f"Trained on {on}; mean log-loss on {text.count(len(models[0].folds), 'fold')}: {text.listed(folds)}."
 
 

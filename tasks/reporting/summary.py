@@ -57,6 +57,7 @@ def _overview(summary: RunSummary) -> str:
             page.facts(
                 [
                     ("Model", f"{registered.name} v{registered.version}"),
+                    *(("Candidate", text.candidate(m)) for m in summary.models if m.name == text.CANDIDATE),
                     ("Aliases", ", ".join(registered.aliases) or "none"),
                     ("As of", text.instant(summary.as_of)),
                     ("Days", f"{text.days_between(snapshot.first_day, snapshot.last_day):,}, {snapshot.first_day} to {snapshot.last_day}"),
@@ -133,6 +134,7 @@ def _facts(summary: RunSummary) -> Table:
         ("snapshot", f"{text.short(snapshot.content_hash)}, {days:,} days, {snapshot.first_day} to {snapshot.last_day}"),
         ("rows", f"{rows:,}, {aside:,} set aside; validation {summary.validation.verdict}"),
         ("model", f"{registered.name} v{registered.version}, {', '.join(registered.aliases) or 'no alias'}"),
+        *(("candidate", text.candidate(m)) for m in summary.models if text.candidate(m) != m.name == text.CANDIDATE),
         ("run", summary.run_id),
         ("resources", usage.sentence(summary)),
         ("report", summary.report),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from tasks.artifacts.record import Interval
-from tasks.artifacts.training import FoldResult
+from tasks.artifacts.training import FoldResult, TrainedModel
 
 CANDIDATE = "network"
 """The model that a decision is about; the others are what it is compared with."""
@@ -79,6 +79,12 @@ def model(name: str, champion: int | None = None) -> str:
     if name == "incumbent":
         return "the champion" if champion is None else f"champion v{champion}"
     return _NAMES.get(name, name)
+
+
+def candidate(model: TrainedModel) -> str:
+    """Return a trained model's name in a sentence, and what is beside a network in a blend."""
+    share = model.config.lightgbm_share if model.name == CANDIDATE else 0
+    return _NAMES.get(model.name, model.name) + (f" with {share:.0%} LightGBM" if share else "")
 
 
 def listed(items: Iterable[str]) -> str:

@@ -23,7 +23,7 @@ from tasks.clock import labelled_before, labelled_in
 from tasks.model import bundle, preprocessing
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Preprocessing
-from tasks.model.trained import PREPROCESSING, NetworkModel, PriorModel, Probabilities
+from tasks.model.trained import PREPROCESSING, BlendModel, LightgbmModel, NetworkModel, PriorModel, Probabilities, blended
 from tasks.training import baselines, calibration, threshold
 from tasks.training.baselines import Encoded
 
@@ -69,7 +69,12 @@ class _Learned:
     model: NetworkModel
 
 
-def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encoded]:
+def _most_of_a_baseline(task: Task, config: TrainingConfig) -> int | None:
+    """Return how many training rows of a window may be in memory: the folds' and all are held together."""
+    return None if config.rows_in_memory is None else config.rows_in_memory // (1 + len(task.split.folds))
+
+
+def _prepare(task: Task, window: Window, most: int | None, encoding: Preprocessing | None = None) -> tuple[_Fit, Encoded]:
     """Return the training rows of a baseline, which holds them all: an even sample if they are more than may be."""
     train = _known(task, window)
     count = 0 if most is None else train.select(pl.len()).collect(engine="streaming").item()
@@ -78,7 +83,7 @@ def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encode
         log.info("baselines: %s rows, evenly taken from %s: they need all in memory at once", f"{most:,}", f"{count:,}")
         train = baselines.evenly(train, count, most)
     rows = train.collect(engine="streaming")
-    encoding = preprocessing.fit(rows, task.numeric, task.categorical)
+    encoding = encoding or preprocessing.fit(rows, task.numeric, task.categorical)
     encoded = Encoded.of(rows, encoding)
     return _Fit(window, encoding, len(encoded), count if is_sample else None, _held_out(task, window, encoding)), encoded
 
@@ -105,8 +110,7 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
         A record of each, LightGBM first.
     """
     started = time.perf_counter()
-    # The folds' rows and all rows are held together.
-    most = None if config.rows_in_memory is None else config.rows_in_memory // (1 + len(task.split.folds))
+    most = _most_of_a_baseline(task, config)
     parts = [_prepare(task, window, most) for window in task.split.folds]
     folds = [fold for fold, _ in parts]
     final, learned = _prepare(task, task.split.evaluation, most)
@@ -167,12 +171,16 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     pace = sum(one.fitted.rows for one in (final, *learned)) / (time.perf_counter() - started)
     model, fitted = final.model, final.fitted
     folds = [one.fit for one in reversed(learned)]
-    predicted = [_predict(one.model, one.fit.test) for one in reversed(learned)]
+    predicted = [one.model.predict_encoded(one.fit.test.numbers, one.fit.test.codes) for one in reversed(learned)]
     labels = np.concatenate([fold.test.labels for fold in folds])
     degrees = calibration.temperature(labels, np.concatenate(predicted))
     model.network.temperature.fill_(degrees)
     predicted = [calibration.soften(p, degrees) for p in predicted]
     log.info("network: temperature %.3f is best on the folds", degrees)
+    if share := config.lightgbm_share:
+        trees, boosted = _boost_beside(task, config, folds, final.fit)
+        model = BlendModel(model, trees.booster, share)
+        predicted = [blended(p, b, share) for p, b in zip(predicted, boosted, strict=True)]
     digest = bundle.write(folder, model.save)
     seconds = time.perf_counter() - started
     record = _record("network", task, digest, final.fit, folds, predicted, seconds, pace, config, config.network.seed)
@@ -191,6 +199,14 @@ def _device_use(device: str, seconds: float) -> dict[str, float]:
     return {"device_seconds": seconds, "peak_device_mb": torch.cuda.max_memory_allocated() / 2**20}
 
 
+def _boost_beside(task: Task, config: TrainingConfig, folds: Sequence[_Fit], final: _Fit) -> tuple[LightgbmModel, list[Probabilities]]:
+    """Train LightGBM on the inputs of the networks, and return it with its probabilities on each fold."""
+    most = _most_of_a_baseline(task, config)
+    *parts, learned = [_prepare(task, fit.window, most, fit.encoding)[1] for fit in (*folds, final)]
+    tested = [(train, fold.test) for train, fold in zip(parts, folds, strict=True)]
+    return baselines.fit_lightgbm(learned, final.encoding, config.baselines, tested)
+
+
 def score_fold(task: Task, config: TrainingConfig, number: int) -> FoldScore:
     """Train the network for one fold, and score it there.
 
@@ -202,7 +218,8 @@ def score_fold(task: Task, config: TrainingConfig, number: int) -> FoldScore:
     started = time.perf_counter()
     learned = _fit_network(task, task.split.folds[number], config)
     fitted, window, test = learned.fitted, learned.fit.window, learned.fit.test
-    result = FoldResult(window=window, rows=len(test.labels), log_loss=log_loss(test.labels, _predict(learned.model, test)))
+    predicted = learned.model.predict_encoded(test.numbers, test.codes)
+    result = FoldResult(window=window, rows=len(test.labels), log_loss=log_loss(test.labels, predicted))
     return FoldScore(result=result, losses=list(fitted.losses), device=fitted.device, seconds=time.perf_counter() - started)
 
 
@@ -219,14 +236,6 @@ def _fit_network(
         fitted = network.fit_rows(config.network, train, encoding.cardinalities, part, config.device, stop)
     fit = _Fit(window, encoding, len(train), None, _held_out(task, window, encoding))
     return _Learned(fit, fitted, NetworkModel(fitted.network, encoding, config.network, fitted.bin_edges))
-
-
-def _predict(model: NetworkModel, rows: Encoded) -> Probabilities:
-    import torch
-
-    from tasks.model.network import predict
-
-    return predict(model.network, torch.from_numpy(rows.numbers), torch.from_numpy(rows.codes)).numpy().astype(np.float64)
 
 
 def _record(

@@ -11,13 +11,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from tasks.artifacts.compression import CompressionConfig
 from tasks.artifacts.training import TrainedModel
 from tasks.clock import labelled_before
 from tasks.model import bundle
-from tasks.model.network import predict
 from tasks.model.trained import NetworkModel
 from tasks.training import network
 from tasks.training.baselines import Encoded
@@ -49,8 +47,8 @@ def distil(task: Task, teacher: NetworkModel, taught: TrainedModel, config: Comp
     needed = [*encoding.columns, "label"]
     frame = labelled_before(task.features, task.split.evaluation.first_day, task.zone).select(needed).collect()
     rows = Encoded.of(frame, encoding)
-    large = teacher.network.to(network.pick_device(taught.config.device))
-    told = predict(large, torch.from_numpy(rows.numbers), torch.from_numpy(rows.codes)).numpy()
+    teacher.network.to(network.pick_device(taught.config.device))
+    told = teacher.predict_encoded(rows.numbers, rows.codes)
     labels = (config.teacher_share * told + (1 - config.teacher_share) * rows.labels).astype(np.float32)
     fitted = network.fit(config.network, rows.numbers, rows.codes, labels, encoding.cardinalities, device=taught.config.device)
     small = NetworkModel(fitted.network, encoding, config.network, fitted.bin_edges)

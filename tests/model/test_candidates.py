@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -15,6 +16,7 @@ from tasks.artifacts.record import Window
 from tasks.artifacts.settings import BaselineConfig, NetworkConfig, TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.errors import TrainingError
+from tasks.model.trained import LIGHTGBM, BlendModel, load_network
 from tasks.reporting import sections
 from tasks.training import candidates, loop, rows
 from tasks.training.candidates import Task
@@ -135,3 +137,25 @@ def test_one_that_fails_ends_those_beside_it(task: Task, tmp_path: Path, cores: 
         network(task, CONFIG.model_copy(update={"network": CONFIG.network.model_copy(update={"epochs": 100})}), tmp_path)
     assert len(steps) < max(steps)
     assert len(set(steps)) == 2  # the third never began
+
+
+def test_a_blend_is_the_network_and_lightgbm_on_the_same_folds(task: Task, tmp_path: Path) -> None:
+    alone = network(task, CONFIG, tmp_path / "alone")
+    blend = network(task, CONFIG.model_copy(update={"lightgbm_share": 0.5}), tmp_path / "blend")
+    boosted = candidates.train_baselines(task, CONFIG, tmp_path / "baselines")[0]
+    model = load_network(tmp_path / "blend" / "network", blend.bundle_digest)
+    assert isinstance(model, BlendModel)
+    assert model.booster.model_to_string() == (tmp_path / "baselines" / LIGHTGBM).read_text(), "the baseline, trained again"
+    assert blend.temperature == alone.temperature
+    for mixed, first, second in zip(blend.folds, alone.folds, boosted.folds, strict=True):
+        assert mixed.log_loss < (first.log_loss + second.log_loss) / 2, "log-loss is convex"
+        assert mixed.log_loss != first.log_loss
+    rows = toy.rows(50)
+    parts = load_network(tmp_path / "alone" / "network").predict(rows), model.booster.predict(np.hstack(model.preprocessing.encode(rows)))
+    np.testing.assert_allclose(model.predict(rows), sum(parts) / 2)
+
+
+def test_a_blend_of_more_rows_than_may_be_in_memory_reads_one_encoding(task: Task, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"lightgbm_share": 0.5, "rows_in_memory": 600})
+    bounded = network(task, config, tmp_path)
+    assert load_network(tmp_path / "network", bounded.bundle_digest).predict(toy.rows(50)).shape == (50,)
