@@ -39,7 +39,14 @@ def identify(*parts: str) -> str:
 class Checkpoints:
     """The states of the parts of one training, such as its folds, in two files that take turns."""
 
-    def __init__(self, folder: Path, identity: str, every_seconds: float = 30.0, keep: Callable[[Path], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        identity: str,
+        every_seconds: float = 30.0,
+        keep: Callable[[Path], None] | None = None,
+        arithmetic: str = "",
+    ) -> None:
         """Read what is there.
 
         Args:
@@ -47,11 +54,13 @@ class Checkpoints:
             identity: What is trained: a checkpoint of something else is refused.
             every_seconds: Least time between two states of a part that goes on; 0 keeps every one.
             keep: What else is done with a file once it is written, such as an upload.
+            arithmetic: What decides on the last bits, such as the kind of device: a retry may be given another one, on which
+                a state of the first is of no use.
 
         Raises:
             TrainingError: If the files are those of another training.
         """
-        self._folder, self._identity, self._every, self._keep = folder, identity, every_seconds, keep
+        self._folder, self._identity, self._every, self._keep, self._arithmetic = folder, identity, every_seconds, keep, arithmetic
         folder.mkdir(parents=True, exist_ok=True)
         self._parts: dict[str, State] = {}
         self._turn, self._began, self._last, self._lock = 0, time.monotonic(), dict[str, float](), Lock()
@@ -64,7 +73,11 @@ class Checkpoints:
                     f"that of {newest['identity']}",
                     "give no --prev-checkpoint, or remove the folder: the training starts anew",
                 )
-            self._parts, self._turn = newest["parts"], newest["turn"]
+            self._turn = newest["turn"]
+            if newest["arithmetic"] != arithmetic:
+                log.warning("checkpoint %d is of %s, this is %s: the training starts anew", self._turn, newest["arithmetic"], arithmetic)
+                return
+            self._parts = newest["parts"]
             log.info("checkpoint %d found: %s", self._turn, ", ".join(self._parts))
 
     def part(self, name: str) -> Part:
@@ -94,7 +107,7 @@ class Checkpoints:
         self._turn += 1
         path = self._folder / _SLOTS[self._turn % len(_SLOTS)]
         buffer = io.BytesIO()
-        torch.save({"identity": self._identity, "turn": self._turn, "parts": self._parts}, buffer)
+        torch.save({"identity": self._identity, "arithmetic": self._arithmetic, "turn": self._turn, "parts": self._parts}, buffer)
         data = buffer.getvalue()
         written = path.with_suffix(f".{os.getpid()}")
         try:

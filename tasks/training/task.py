@@ -227,10 +227,10 @@ def _train_network(features: LazyFrame[Features], split: Split, config: Training
     learned = _task(features, split)
     records = (split, config, *learned.outcomes)
     learned_from = (learned.features_hash, *(record.model_dump_json() for record in records))
-    identity = identify(purpose, *learned_from, version_of(candidates.__name__), arithmetic)
+    identity = identify(purpose, *learned_from, version_of(candidates.__name__))
     place, keep = checkpoint_place(identity)
     folder = scratch("network")
-    model = candidates.train_network(learned, config, folder, Checkpoints(place, identity, keep=keep))
+    model = candidates.train_network(learned, config, folder, Checkpoints(place, identity, keep=keep, arithmetic=arithmetic))
     if processes.rank() == 0:
         shutil.rmtree(place, ignore_errors=True)
     publish("network", sections.training([model]))

@@ -77,6 +77,19 @@ def found(folder: Path) -> State | None:
     return Checkpoints(folder, "this one").state("all")
 
 
+def test_a_state_of_another_device_is_left_and_the_training_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = Checkpoints(tmp_path, "this one", every_seconds=0, arithmetic="NVIDIA A100")
+    first.save("all", {"step": 1})
+    with caplog.at_level(logging.WARNING):
+        other = Checkpoints(tmp_path, "this one", arithmetic="cpu")
+    assert other.state("all") is None
+    assert "checkpoint 1 is of NVIDIA A100, this is cpu: the training starts anew" in caplog.text
+    other.save("all", {"step": 7})
+    again = Checkpoints(tmp_path, "this one", arithmetic="cpu").state("all")
+    assert again is not None, "what is kept from now on is newer than what was left"
+    assert again["step"] == 7
+
+
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-7], lambda data: b"", lambda data: data[:200] + b"x" + data[201:], lambda data: b"x" * 500]
 )
