@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tasks.artifacts.evaluation import Verdict
 from tasks.artifacts.registry import RunSummary, StageCost
+from tasks.artifacts.settings import TrainingConfig
 from tasks.reporting import text, usage
 from tasks.reporting.summary import closing_table, run_report
 from tests.unit.reporting import factory
@@ -116,6 +117,15 @@ def test_closing_table_shows_the_run() -> None:
         *map(row, summary.stages),
     ]
     assert [fact for fact in facts if fact not in shown] == []
+
+
+def test_a_blend_is_told_wherever_the_candidate_is_named() -> None:
+    blend = factory.model("network").model_copy(update={"config": TrainingConfig(lightgbm_share=0.5)})
+    summary = factory.summary().model_copy(update={"models": [*factory.models()[:3], blend]})
+    documents = run_report(summary)
+    for shown in (terminal(summary, 100), documents["index.html"], documents["train_network.html"]):
+        assert "network with 50% LightGBM" in " ".join(shown.split())
+    assert "with 50% LightGBM" not in terminal(factory.summary(), 100)
 
 
 def test_every_figure_of_the_closing_table_comes_from_the_record() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from tasks.artifacts.record import Interval
+from tasks.artifacts.settings import TrainingConfig
 from tasks.reporting import text
 from tests.unit.reporting import factory
 
@@ -63,6 +64,13 @@ def test_models_are_named_as_in_a_sentence() -> None:
         "champion v2",
     ]
     assert text.model("incumbent") == "the champion"
+
+
+def test_a_candidate_says_what_is_beside_the_network() -> None:
+    shares = TrainingConfig(lightgbm_share=0.3)
+    assert text.candidate(factory.model("network")) == "network"
+    assert text.candidate(factory.model("network").model_copy(update={"config": shares})) == "network with 30% LightGBM"
+    assert text.candidate(factory.model("lightgbm").model_copy(update={"config": shares})) == "LightGBM", "the baseline is what it was"
 
 
 @pytest.mark.parametrize(("items", "written"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
