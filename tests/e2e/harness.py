@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,20 @@ from tasks.artifacts.training import VARIES
 ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = {
-    "network": {"k": 4, "width": 48, "blocks": 2, "embedding_width": 4, "bins": 16, "batch_rows": 64, "averaging_decay": 0.97},
-    "baselines": {"lightgbm_rounds": 40},
+    "network": {
+        "k": 2,
+        "width": 32,
+        "blocks": 1,
+        "dropout": 0.1,
+        "embedding_width": 4,
+        "bins": 16,
+        "epochs": 2,
+        "batch_rows": 64,
+        "learning_rate": 0.003,
+        "averaging_decay": 0.97,
+        "outcome_weight": 1.0,
+    },
+    "baselines": {"lightgbm_rounds": 30, "lightgbm_leaves": 15},
     "evaluation_days": 14,
     "folds": 1,
     "fold_days": 14,
@@ -50,6 +63,13 @@ class Project:
         self.options: list[str] = []  # further inputs of the workflows with a clock
         self.first: dict[str, Any] = {}
         self.output = ""
+
+    def copied(self, home: Path, source: str) -> Project:
+        """Return a project that goes on from this one's lake and registry, in a home of its own."""
+        project = Project(home, source)
+        shutil.copytree(self.home / "lake", home / "lake")
+        shutil.copyfile(self.home / "mlflow.db", home / "mlflow.db")
+        return project
 
     def command(self, workflow: str, as_of: str = AS_OF, source: str | None = None) -> list[str]:
         name = workflow.rpartition("/")[2]
@@ -83,8 +103,8 @@ class Project:
         )
         return Result(done.returncode, done.stdout, time.perf_counter() - started)
 
-    def kill_when(self, line: str, workflow: str = "retrain", times: int = 1) -> None:
-        """Run a workflow and kill it (SIGKILL) as soon as its output has a line, so many times."""
+    def kill_when(self, line: str, workflow: str = "retrain", times: int = 1) -> str:
+        """Run a workflow and kill it (SIGKILL) as soon as its output has a line, so many times; return its output."""
         process = subprocess.Popen(
             self.command(workflow),
             cwd=self.root,
@@ -103,6 +123,7 @@ class Project:
                 break
         process.stdout.close()
         assert process.wait(timeout=60) == -signal.SIGKILL, f"{line!r} never came:\n{''.join(seen)}"
+        return "".join(seen)
 
     def summary(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.home / "runs" / "latest" / "summary.json").read_text())

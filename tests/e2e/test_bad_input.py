@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.harness import Project, Result
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("bad_input")]
+pytestmark = pytest.mark.e2e
 
 
 def _without_file(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +10,7 @@ import pytest
 
 from tests.e2e.harness import Project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("retrain")]
+pytestmark = pytest.mark.e2e
 
 
 def test_a_version_leads_to_its_files_and_so_does_a_prediction(finished: Project) -> None:
@@ -32,10 +31,7 @@ def test_a_version_leads_to_its_files_and_so_does_a_prediction(finished: Project
 
 
 def test_upkeep_leaves_what_a_version_names(finished: Project, tmp_path: Path) -> None:
-    project = Project(tmp_path / "home", finished.source)
-    for name in ("lake", "mlflow.db"):
-        copy = shutil.copytree if (finished.home / name).is_dir() else shutil.copyfile
-        copy(finished.home / name, project.home / name)
+    project = finished.copied(tmp_path / "home", finished.source)
     assert project.run("ingest", as_of="2013-04-15").status == 0  # the lake goes on
     result = project.ask("upkeep", "upkeep", "--keep_days", "1")
     assert result.status == 0, result.output

@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.e2e.harness import Project
+from tests.e2e.harness import AS_OF, Project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("monitor")]
+pytestmark = pytest.mark.e2e
 
-TRAINED, WATCHED = "2013-03-27", "2013-04-10"
+WATCHED = "2013-04-20"
+"""Ten days after the champion's last."""
 
 
 def _promote(project: Project, version: int) -> None:
@@ -31,18 +32,16 @@ def test_without_a_champion_it_says_what_to_do(tmp_path: Path, small_source: str
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # mlflow's own, at import
-def test_injected_drift_is_found_and_retrained(tmp_path: Path, small_source: str) -> None:
+def test_injected_drift_is_found_and_retrained(finished: Project, tmp_path: Path) -> None:
     folder = tmp_path / "source"
-    shutil.copytree(small_source, folder)
-    project = Project(tmp_path / "home", str(folder))
-    trained = project.run("retrain", as_of=TRAINED)
-    assert trained.status == 0, trained.output
+    shutil.copytree(finished.source, folder)
+    project = finished.copied(tmp_path / "home", str(folder))
     _promote(project, 1)
 
-    # From here on the wind is reported in another unit, 1.8 times the number.
+    # From the day after the champion's on the wind is reported in another unit, 1.8 times the number.
     weather = pl.read_csv(folder / "weather.csv", infer_schema=False, null_values="NA")
     turned = [(pl.col(c).cast(pl.Float64) * 1.8).cast(pl.String).alias(c) for c in ("wind_speed", "wind_gust")]
-    late = pl.col("time_hour") >= "2013-03-27"
+    late = pl.col("time_hour") >= AS_OF
     weather.with_columns(pl.when(late).then(new).otherwise(pl.col(new.meta.output_name())) for new in turned).write_csv(
         folder / "weather.csv", null_value="NA"
     )

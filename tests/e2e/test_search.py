@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.harness import SMALL, Project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("finished")]
+pytestmark = pytest.mark.e2e
 
 RULES = {
     "trials": 3,

@@ -21,7 +21,6 @@ from tests.e2e.test_monitor import _promote
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("retrain"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),  # mlflow's own, at import
 ]
 

@@ -24,7 +24,7 @@ from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
 from tests.flyte.test_interfaces import ON_GPU, UNCACHED
 from workflows.defaults import SOURCE
 
-pytestmark = [pytest.mark.flyte, pytest.mark.xdist_group("package")]
+pytestmark = pytest.mark.flyte
 
 KINDS = {"1": TaskSpec, "2": WorkflowSpec, "3": LaunchPlan}
 """By the last character of a file's name, as flytekit writes them."""
