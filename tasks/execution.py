@@ -108,7 +108,7 @@ def stage(
             timeout=timedelta(hours=hours),
             retries=retries,
             interruptible=interruptible,
-            environment={"OMP_WAIT_POLICY": "PASSIVE", **(environment or {})},
+            environment={"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": f"{quantity(asked_for.cpu):.0f}", **(environment or {})},
             enable_deck=True,
             deck_fields=(),
         )(body)

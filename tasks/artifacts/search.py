@@ -25,7 +25,7 @@ class Range(Record):
     @model_validator(mode="after")
     def _is_of_the_network(self) -> Self:
         """Every value must be one that the network takes."""
-        if self.setting not in NetworkConfig.model_fields or self.setting == "seed":
+        if self.setting not in NetworkConfig.model_fields or self.setting in ("seed", "threads"):
             raise ValueError(f"{self.setting} is no setting of the network to search")
         if not self.low <= self.high:
             raise ValueError(f"{self.setting}: low must not be above high")

@@ -91,7 +91,9 @@ class TrainingConfig(Settings):
     fold_days: int = Field(28, ge=7, le=366, description="Days of a fold")
     training_days: int = Field(28, ge=7, le=3660, description="Fewest days before the first fold")
     evaluation_rows: int = Field(200, ge=50, description="Fewest labelled rows in every fold and in the evaluation days")
-    rows_in_memory: int | None = Field(None, ge=65_536, description="Most training rows in memory at once; the others wait on disk")
+    rows_in_memory: int | None = Field(
+        None, ge=65_536, description="Most training rows in memory at once, of all folds; the others wait on disk"
+    )
 
 
 class Processes(Record):

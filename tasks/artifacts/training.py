@@ -48,7 +48,7 @@ class TrainedModel(Record):
     train_seconds: float
     seed: int
     rows_per_second: float = Field(
-        0.0, description="Rows that the training took, of the folds and the final fit, an epoch after the other, by second"
+        0.0, description="Rows of all steps, of the folds and the final fit; by second, for the network with reading them"
     )
     device_seconds: float = Field(0.0, description="Seconds of training for which a GPU was held")
     peak_device_mb: float | None = Field(None, description="None without a GPU")

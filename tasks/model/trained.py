@@ -1,7 +1,7 @@
-"""Trained models as files: the network and its baselines, saved to a bundle and loaded to predict.
+"""Trained models as files: the network, a blend with LightGBM, and the baselines, saved to a bundle and loaded to predict.
 
 Each model is a `Predictor`: rows of features in, probabilities out. The network keeps its weights as safetensors, the
-baselines their own text forms; the preprocessing is JSON and is shared by all three.
+baselines their own text forms; the preprocessing is JSON and is shared by all of a bundle.
 """
 
 from __future__ import annotations
@@ -66,24 +66,24 @@ class BlendModel(NetworkModel):
 
     Args:
         model: The network.
-        booster: LightGBM's model.
+        trees: LightGBM, of the same encoding.
         lightgbm_share: How much of the mean is LightGBM's, above 0 and below 1.
     """
 
-    def __init__(self, model: NetworkModel, booster: Any, lightgbm_share: float) -> None:
+    def __init__(self, model: NetworkModel, trees: LightgbmModel, lightgbm_share: float) -> None:
         super().__init__(model.network, model.preprocessing, model.config, model.bin_edges)
-        self.booster, self.lightgbm_share = booster, lightgbm_share
+        self.trees, self.lightgbm_share = trees, lightgbm_share
 
     def save(self, folder: Path) -> None:
         """Write the network's files, the trees as text, and the share."""
         super().save(folder)
-        (folder / LIGHTGBM).write_text(self.booster.model_to_string())
+        self.trees.save(folder)
         (folder / BLEND).write_text(json.dumps({"lightgbm_share": self.lightgbm_share}))
 
     def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
         """Return the probabilities of encoded rows, shape (n,)."""
-        trees: Probabilities = self.booster.predict(np.hstack([numbers, codes]))
-        return blended(super().predict_encoded(numbers, codes), trees, self.lightgbm_share)
+        network, lightgbm = super().predict_encoded(numbers, codes), self.trees.predict_encoded(numbers, codes)
+        return blended(network, lightgbm, self.lightgbm_share)
 
 
 def blended(network: Probabilities, lightgbm: Probabilities, lightgbm_share: float) -> Probabilities:
@@ -121,7 +121,7 @@ def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
     if not (folder / BLEND).is_file():
         return model
     booster = import_lightgbm().Booster(model_str=(folder / LIGHTGBM).read_text())
-    return BlendModel(model, booster, **json.loads((folder / BLEND).read_text()))
+    return BlendModel(model, LightgbmModel(preprocessing, booster), **json.loads((folder / BLEND).read_text()))
 
 
 class LogisticModel:
@@ -161,7 +161,11 @@ class LightgbmModel:
 
     def predict(self, frame: pl.DataFrame) -> Probabilities:
         """Return the probability of the positive class of each row, shape (n,)."""
-        result: Probabilities = self.booster.predict(np.hstack(self.preprocessing.encode(frame)))
+        return self.predict_encoded(*self.preprocessing.encode(frame))
+
+    def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
+        """Return the probabilities of encoded rows, shape (n,)."""
+        result: Probabilities = self.booster.predict(np.hstack([numbers, codes]))
         return result
 
 

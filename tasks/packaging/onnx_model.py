@@ -42,7 +42,7 @@ def export(model: NetworkModel, path: Path) -> None:
         )
     _forget_origins(path)
     if isinstance(model, BlendModel):
-        trees.add(path, model.booster, model.lightgbm_share)
+        trees.add(path, model.trees.booster, model.lightgbm_share)
 
 
 def _forget_origins(path: Path) -> None:

@@ -51,6 +51,7 @@ def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name
             "name": name,
             "candidate_digest": record.bundle_digest,
             "threshold": record.threshold,
+            "lightgbm_share": record.config.lightgbm_share,
             "numeric_features": record.numeric_features,
             "categorical_features": record.categorical_features,
             "training": str(record.split.training),

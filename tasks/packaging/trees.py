@@ -12,7 +12,7 @@ from tasks.model.trained import import_lightgbm
 
 _PROBABILITY, _NETWORK = "probability", "network"
 _INPUTS, _CLASSES = "inputs_of_lightgbm", "classes_of_lightgbm"
-_ML, _ML_VERSION = "ai.onnx.ml", 1
+_ML = "ai.onnx.ml"
 
 
 def add(path: Path, booster: Any, lightgbm_share: float) -> None:
@@ -30,6 +30,7 @@ def add(path: Path, booster: Any, lightgbm_share: float) -> None:
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = [_NETWORK if name == _PROBABILITY else name for name in names]
+    trees, opset = _converted(booster)
     constants = {
         "network_share": np.array(1 - lightgbm_share, np.float32),
         "lightgbm_share": np.array(lightgbm_share, np.float32),
@@ -40,20 +41,20 @@ def add(path: Path, booster: Any, lightgbm_share: float) -> None:
         [
             helper.make_node("Cast", ["codes"], ["codes_as_numbers"], to=TensorProto.FLOAT),
             helper.make_node("Concat", ["numbers", "codes_as_numbers"], [_INPUTS], axis=1),
-            _trees(booster),
+            trees,
             helper.make_node("Gather", [_CLASSES, "positive"], ["lightgbm"], axis=1),
             helper.make_node("Mul", [_NETWORK, "network_share"], ["of_network"]),
             helper.make_node("Mul", ["lightgbm", "lightgbm_share"], ["of_lightgbm"]),
             helper.make_node("Add", ["of_network", "of_lightgbm"], [_PROBABILITY]),
         ]
     )
-    model.opset_import.append(helper.make_opsetid(_ML, _ML_VERSION))
+    model.opset_import.append(opset)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
 
-def _trees(booster: Any) -> Any:
-    """Return the one node that has all trees, from the inputs to the probabilities of both classes."""
+def _converted(booster: Any) -> tuple[Any, Any]:
+    """Return the one node that has all trees, from the inputs to the probabilities of both classes; and what it is an operator of."""
     from onnxmltools.convert import convert_lightgbm
     from onnxmltools.convert.common.data_types import FloatTensorType
 
@@ -61,7 +62,8 @@ def _trees(booster: Any) -> Any:
     converted = convert_lightgbm(_in_float32(booster), initial_types=inputs, zipmap=False)
     (trees,) = (node for node in converted.graph.node if node.domain == _ML)
     trees.output[:] = ["lightgbm_class", _CLASSES]
-    return trees
+    (opset,) = (opset for opset in converted.opset_import if opset.domain == _ML)
+    return trees, opset
 
 
 def _in_float32(booster: Any) -> Any:

@@ -71,7 +71,8 @@ def log_search(tracker: Tracker, use_case: str, search: Search) -> Tracked:
 
 def settings(config: TrainingConfig, model: str) -> dict[str, object]:
     """Return the settings that a model's training depends on, by their place: `network.k`, `folds`; the device is told as it was."""
-    return {place: value for place, value in _flat(config.model_dump(mode="json")) if _owner(place) in ("", model) and place != "device"}
+    owners = {"", model} | ({"lightgbm"} if model == "network" and config.lightgbm_share else set())
+    return {place: value for place, value in _flat(config.model_dump(mode="json")) if _owner(place) in owners and place != "device"}
 
 
 def _flat(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
@@ -84,6 +85,8 @@ def _flat(held: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, objec
 
 def _owner(place: str) -> str:
     """Return the model whose setting it is, empty if it is every model's; a baseline's without a name is LightGBM's."""
+    if place == "lightgbm_share":
+        return "network"
     part, _, key = place.partition(".")
     if part == "baselines":
         return "logistic" if key.startswith("logistic_") else "lightgbm"

@@ -117,7 +117,7 @@ def training(models: Sequence[TrainedModel]) -> str:
     for model in models:
         image = plots.losses(model.losses)
         parts.append(figure(image, f"Mean training log-loss of {text.model(model.name)} by epoch"))
-    folds = [(text.model(m.name), f.window, text.count(f.rows), text.decimals(f.log_loss)) for m in models for f in m.folds]
+    folds = [(text.candidate(m), f.window, text.count(f.rows), text.decimals(f.log_loss)) for m in models for f in m.folds]
     trained = [
         (
             text.candidate(m),
@@ -141,7 +141,7 @@ def training(models: Sequence[TrainedModel]) -> str:
             ["Model", "Training rows", "Threshold", "Temperature", "Time", "Rows a second", "Device", "Seed", "Last training log-loss"],
             trained,
         ),
-        table(["Model", "Bundle", "Features"], [(text.model(m.name), m.bundle_digest, m.features_hash) for m in models]),
+        table(["Model", "Bundle", "Features"], [(text.candidate(m), m.bundle_digest, m.features_hash) for m in models]),
     ]
     if models:
         split = models[0].split

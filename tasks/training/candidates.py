@@ -167,7 +167,7 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     log.info("network: %d trainings, %d at once", len(windows), together)
     started = time.perf_counter()
     fits = [partial(learn, *part) for part in reversed(windows.items())]  # the longest, that of all rows, first
-    final, *learned = network.side_by_side(config.network, fits, config.device)
+    final, *learned = network.side_by_side(fits, together, config.network.threads)
     pace = sum(one.fitted.rows for one in (final, *learned)) / (time.perf_counter() - started)
     model, fitted = final.model, final.fitted
     folds = [one.fit for one in reversed(learned)]
@@ -179,7 +179,7 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     log.info("network: temperature %.3f is best on the folds", degrees)
     if share := config.lightgbm_share:
         trees, boosted = _boost_beside(task, config, folds, final.fit)
-        model = BlendModel(model, trees.booster, share)
+        model = BlendModel(model, trees, share)
         predicted = [blended(p, b, share) for p, b in zip(predicted, boosted, strict=True)]
     digest = bundle.write(folder, model.save)
     seconds = time.perf_counter() - started

@@ -12,7 +12,6 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -85,8 +84,8 @@ class Checkpoints:
         return Part(self, name)
 
     def state(self, part: str) -> State | None:
-        """Return the newest state of a part, None if it has not begun."""
-        return self._parts.get(part)
+        """Return the newest state of a part, None if it has not begun: a copy, as an optimiser goes on in the tensors that it is given."""
+        return _copied(self._parts.get(part))
 
     def is_due(self, part: str) -> bool:
         """Return whether the last state of a part is old enough for another."""
@@ -99,7 +98,7 @@ class Checkpoints:
             TrainingError: If it cannot be written.
         """
         with self._lock:
-            self._save(part, deepcopy(state))  # its tensors change with the next step
+            self._save(part, _copied(state))  # its tensors change with the next step
             self._last[part] = time.monotonic()
 
     def _save(self, part: str, state: State) -> None:
@@ -142,6 +141,15 @@ class Part:
     def save(self, state: State) -> None:
         """Keep a state of it."""
         self.checkpoints.save(self.name, state)
+
+
+def _copied(state: Any) -> Any:
+    """Return a state, or a part of one, with tensors of its own, on the CPU."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _copied(value) for key, value in state.items()}
+    return [_copied(value) for value in state] if isinstance(state, list) else state
 
 
 def _read(path: Path) -> State | None:

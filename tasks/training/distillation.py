@@ -59,7 +59,7 @@ def distil(task: Task, teacher: NetworkModel, taught: TrainedModel, config: Comp
         bundle_digest=digest,
         features_hash=taught.features_hash,
         split=taught.split,
-        config=taught.config.model_copy(update={"network": config.network}),
+        config=taught.config.model_copy(update={"network": config.network, "lightgbm_share": 0.0}),
         training_rows=len(rows.labels),
         numeric_features=taught.numeric_features,
         categorical_features=taught.categorical_features,

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from functools import partial
 from threading import Event
 from typing import Any, cast
 
@@ -83,14 +84,16 @@ class Loop:
         optimizer = torch.optim.AdamW(learner.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
         self._forward, self.optimizer = fabric.setup(learner, optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.averaging_decay)) if config.averaging_decay else None
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share_of_rate)
-        for module in network.modules():
-            if isinstance(module, Dropout):
-                module.generator = self._random
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_share_of_rate, self.steps, config.warmup_share))
+        self._dropouts = [module for module in network.modules() if isinstance(module, Dropout)]
+        for module in self._dropouts:
+            module.generator = self._random
 
     def network_to_keep(self) -> Network:
         """Return the network on the CPU: the moving average if there is one."""
         network = self.learner.network if self.average is None else cast(Network, self.average.module)
+        for module in self._dropouts:
+            module.generator = None
         return network.cpu().eval()
 
     def run(self, part: Part | None, stop: Event) -> None:
@@ -201,13 +204,6 @@ class Loop:
                 "lower learning_rate in tasks/usecase/policy.py, or look for extreme values in the features",
             )
 
-    def _share_of_rate(self, step: int) -> float:
-        """A linear warm-up, then a cosine decay to nothing."""
-        warmup = max(1, int(self.config.warmup_share * self.steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.steps - warmup)))
-
     def state(self) -> State:
         """Return all that the next step depends on."""
         return {
@@ -239,3 +235,11 @@ class Loop:
     def _of_all(self, tensor: Tensor) -> Tensor:
         """Return the tensors of all processes, stacked, on the CPU."""
         return tensor[None] if processes.count() == 1 else self.fabric.all_gather(tensor.to(self.fabric.device)).cpu()
+
+
+def _share_of_rate(steps: int, warmup_share: float, step: int) -> float:
+    """A linear warm-up, then a cosine decay to nothing."""
+    warmup = max(1, int(warmup_share * steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))

@@ -86,18 +86,18 @@ def at_once(config: NetworkConfig, fits: int, device: Device = "auto") -> int:
     return max(1, min(fits, torch.get_num_threads() // config.threads))
 
 
-def side_by_side(config: NetworkConfig, fits: Sequence[Callable[[Event], _T]], device: Device = "auto") -> list[_T]:
-    """Do several fits, as many at once as `at_once` says, and return what they return; the first error ends them all.
+def side_by_side(fits: Sequence[Callable[[Event], _T]], count: int, threads: int) -> list[_T]:
+    """Do several fits and return what they return; the first error ends them all.
 
     Args:
-        config: How many threads each takes.
         fits: The longest should come first. Each is given what it must hand to `fit_rows`.
-        device: Where they are trained.
+        count: How many go on at once, as `at_once` says.
+        threads: How many threads each takes.
     """
-    count, stop = at_once(config, len(fits), device), Event()
+    stop = Event()
     if count == 1:
         return [fit(stop) for fit in fits]
-    with _threads(config.threads), ThreadPoolExecutor(count) as pool:
+    with _threads(threads), ThreadPoolExecutor(count) as pool:
         begun = [pool.submit(fit, stop) for fit in fits]
         try:
             for ended in as_completed(begun):
@@ -199,7 +199,7 @@ def _threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def _deterministic(device: str) -> Iterator[None]:
-    """Choose kernels that give the same result every time; those of a CPU do."""
+    """Choose kernels of a GPU that give the same result every time; it is a choice for all threads."""
     if device == "cpu":
         yield
         return

@@ -2,7 +2,8 @@
 
 Each month of October, November and December is predicted by models that were trained on the labels known before it, on the
 same features and rows, with three seeds. LightGBM is tuned by 20 trials on rolling-origin folds that end before October;
-the network is as it is committed. The interval resamples days. `--quick` takes October, one seed and 3 trials.
+the network is as it is committed. Beside it stand its mean with LightGBM (the blend) and the mean of its seeds. The interval
+resamples days. `--quick` takes October, one seed and 3 trials.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def _figures(built: pl.LazyFrame, months: list[date], seeds: list[int], trials: 
     windows = [Window(first_day=month, last_day=(month + timedelta(days=31)).replace(day=1) - timedelta(days=1)) for month in months]
     tests = [Fold(built, window) for window in windows]
     asked = [*((fold, seed) for fold in reversed(tests) for seed in seeds), *((fold, SEEDS[0]) for fold in reversed(folds))]
-    found = network.side_by_side(policy.TRAINING.network, [partial(fold.network, seed) for fold, seed in asked])
+    config = policy.TRAINING.network
+    fits = [partial(fold.network, seed) for fold, seed in asked]
+    found = network.side_by_side(fits, network.at_once(config, len(fits)), config.threads)
     networks = {(id(fold), seed): p for (fold, seed), p in zip(asked, found, strict=True)}
     held = [networks[id(fold), SEEDS[0]] for fold in folds]
     degrees = calibration.temperature(np.concatenate([fold.test.labels for fold in folds]), np.concatenate(held))

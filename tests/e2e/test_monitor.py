@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.e2e.harness import AS_OF, Project
+from tests.e2e.harness import AS_OF, SMALL, Project
 
 pytestmark = pytest.mark.e2e
 
@@ -36,6 +37,7 @@ def test_injected_drift_is_found_and_retrained(finished: Project, tmp_path: Path
     folder = tmp_path / "source"
     shutil.copytree(finished.source, folder)
     project = finished.copied(tmp_path / "home", str(folder))
+    project.config.write_text(json.dumps(SMALL | {"lightgbm_share": 0.5}))  # a blend is judged beside a champion that is none
     _promote(project, 1)
 
     # From the day after the champion's on the wind is reported in another unit, 1.8 times the number.
@@ -52,3 +54,5 @@ def test_injected_drift_is_found_and_retrained(finished: Project, tmp_path: Path
     assert "drift: weather (wind" in watched.output
     assert project.summary()["registered"]["version"] == 2
     assert project.summary()["evaluation"]["incumbent_version"] == 1
+    assert "candidate  network with 50% LightGBM" in watched.output
+    assert project.summary()["package"]["largest_difference"] < 1e-5

@@ -18,15 +18,14 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 CONFIG = NetworkConfig(k=4, width=64, blocks=2, embedding_width=4, bins=16, epochs=3, batch_rows=128)
 
 
-def test_trains_in_mixed_precision_to_the_same_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trains_in_mixed_precision_to_the_same_probabilities() -> None:
     generator = np.random.default_rng(0)
     numbers = generator.normal(size=(8_000, 6)).astype(np.float32)
     codes = generator.integers(0, 5, size=(8_000, 2))
     labels = (generator.random(8_000) < 1 / (1 + np.exp(-2 * numbers[:, 0] - codes[:, 0] + 2))).astype(np.float32)
     on_device = network.fit(CONFIG, numbers, codes, labels, [5, 5])
     assert (on_device.device, on_device.precision) == ("cuda", "bf16-mixed")
-    monkeypatch.setattr(network, "pick_device", lambda: "cpu")
-    on_cpu = network.fit(CONFIG, numbers, codes, labels, [5, 5])
+    on_cpu = network.fit(CONFIG, numbers, codes, labels, [5, 5], device="cpu")
     inputs = torch.from_numpy(numbers), torch.from_numpy(codes)
     difference = (predict(on_device.network, *inputs) - predict(on_cpu.network, *inputs)).abs()
     assert difference.mean() < 0.02

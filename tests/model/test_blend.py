@@ -13,12 +13,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.artifacts.compression import Ranges
 from tasks.artifacts.settings import BaselineConfig, NetworkConfig
 from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.network import Network, fit_bins
 from tasks.model.trained import LIGHTGBM, BlendModel, NetworkModel, load_network
-from tasks.packaging import onnx_model
+from tasks.packaging import onnx_model, quantisation
 from tasks.training import baselines
 from tasks.training.baselines import Encoded
 from tests.model import toy
@@ -42,7 +43,7 @@ def blend() -> BlendModel:
     config = BaselineConfig(lightgbm_rounds=60, lightgbm_leaves=15, threads=1)
     trees, _ = baselines.fit_lightgbm(ROWS, ENCODING, config, [(ROWS, ROWS)])
     assert "==" in trees.booster.trees_to_dataframe()["decision_type"].to_list()
-    return BlendModel(model, trees.booster, 0.3)
+    return BlendModel(model, trees, 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def served(session: Any, numbers: Any, codes: Any) -> Any:
 
 def test_it_is_the_mean_by_shares(blend: BlendModel) -> None:
     alone = NetworkModel(blend.network, ENCODING, CONFIG, blend.bin_edges).predict(FRAME)
-    trees = blend.booster.predict(np.hstack([ROWS.numbers, ROWS.codes]))
+    trees = blend.trees.predict(FRAME)
     np.testing.assert_allclose(blend.predict(FRAME), 0.7 * alone + 0.3 * trees, atol=1e-12)
     assert np.abs(trees - alone).max() > 0.2
 
@@ -83,7 +84,7 @@ def test_its_onnx_model_predicts_what_training_does(rows: int, blend: BlendModel
 @given(data=st.data())
 def test_so_it_does_at_the_thresholds_of_the_trees(data: st.DataObject, blend: BlendModel, session: Any) -> None:
     """There, rounding to float32 could send a row to the other side."""
-    trees = blend.booster.trees_to_dataframe()
+    trees = blend.trees.booster.trees_to_dataframe()
     numeric = trees[trees["decision_type"] == "<="]
     drawn = st.sampled_from(sorted(zip(numeric["split_feature"], numeric["threshold"].astype(float), strict=True)))
     numbers, codes = ROWS.numbers[:5].copy(), ROWS.codes[:5].copy()
@@ -93,3 +94,13 @@ def test_so_it_does_at_the_thresholds_of_the_trees(data: st.DataObject, blend: B
     around = [at, np.nextafter(at, np.float32(-np.inf)), np.nextafter(at, np.float32(np.inf)), np.float32(1e6), np.float32(-1e6)]
     numbers[:, int(feature.removeprefix("Column_"))] = around
     np.testing.assert_allclose(served(session, numbers, codes), blend.predict_encoded(numbers, codes), atol=1e-5)
+
+
+@pytest.mark.parametrize("ranges", list(Ranges))
+def test_in_int8_its_trees_are_what_they_were(ranges: Ranges, blend: BlendModel, tmp_path: Path) -> None:
+    onnx_model.export(blend, tmp_path / "float32.onnx")
+    quantisation.quantise(tmp_path / "float32.onnx", tmp_path / "int8.onnx", ranges, ROWS.numbers, ROWS.codes)
+    smaller = onnxruntime.InferenceSession(str(tmp_path / "int8.onnx"), providers=["CPUExecutionProvider"])
+    found = served(smaller, ROWS.numbers, ROWS.codes)
+    np.testing.assert_allclose(found, blend.predict(FRAME), atol=0.05)
+    assert (found != served(onnxruntime.InferenceSession(str(tmp_path / "float32.onnx")), ROWS.numbers, ROWS.codes)).any()

@@ -19,6 +19,7 @@ from tasks.errors import TrainingError
 from tasks.model.trained import LIGHTGBM, BlendModel, load_network
 from tasks.reporting import sections
 from tasks.training import candidates, loop, rows
+from tasks.training import network as training
 from tasks.training.candidates import Task
 from tasks.training.checkpoints import Checkpoints
 from tests.model import toy
@@ -102,23 +103,39 @@ def test_networks_trained_side_by_side_are_those_trained_one_after_another(task:
     assert (together.folds, together.losses, together.threshold) == (alone.folds, alone.losses, alone.threshold)
 
 
-def test_of_networks_side_by_side_each_goes_on_from_its_own_state(task: Task, tmp_path: Path, cores: Cores) -> None:
+def test_networks_side_by_side_that_are_killed_again_and_again_come_out_the_same(task: Task, tmp_path: Path, cores: Cores) -> None:
     cores(2)
     whole = network(task, CONFIG, tmp_path / "whole")
-    kept: list[Path] = []
+    folder, kills = tmp_path / "killed", 0
+    for _ in range(40):
+        kept: list[Path] = []
 
-    def die(path: Path) -> None:
-        kept.append(path)
-        if len(kept) == 7:
-            raise KeyboardInterrupt
+        def die(path: Path, kept: list[Path] = kept) -> None:
+            kept.append(path)
+            if len(kept) == 9:
+                raise KeyboardInterrupt
 
-    folder = tmp_path / "killed"
-    with pytest.raises(KeyboardInterrupt):
-        candidates.train_network(task, CONFIG, folder / "network", Checkpoints(folder / "states", "this one", 0, die))
-    went_on = Checkpoints(folder / "states", "this one")
-    assert [name for name in ("all rows", "fold 2") if went_on.state(name)] == ["all rows", "fold 2"]
-    again = candidates.train_network(task, CONFIG, folder / "network", went_on)
-    assert again.bundle_digest == whole.bundle_digest
+        try:
+            again = candidates.train_network(task, CONFIG, folder / "network", Checkpoints(folder / "states", "this one", 0, die))
+            break
+        except KeyboardInterrupt:
+            kills += 1
+    assert kills > 5
+    assert (again.bundle_digest, again.folds, again.losses) == (whole.bundle_digest, whole.folds, whole.losses)
+
+
+@pytest.mark.parametrize(("there", "fits", "threads", "expected"), [(1, 3, 1, 1), (2, 3, 1, 2), (16, 3, 1, 3), (16, 3, 6, 2), (4, 3, 8, 1)])
+def test_as_many_go_at_once_as_there_are_cores_for(
+    there: int, fits: int, threads: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: there)
+    config = CONFIG.network.model_copy(update={"threads": threads})
+    assert training.at_once(config, fits) == expected
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert training.at_once(config, fits) == 1
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (training.at_once(config, fits), training.at_once(config, fits, "cpu")) == (1, expected)
 
 
 def test_one_that_fails_ends_those_beside_it(task: Task, tmp_path: Path, cores: Cores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +154,7 @@ def test_one_that_fails_ends_those_beside_it(task: Task, tmp_path: Path, cores: 
         network(task, CONFIG.model_copy(update={"network": CONFIG.network.model_copy(update={"epochs": 100})}), tmp_path)
     assert len(steps) < max(steps)
     assert len(set(steps)) == 2  # the third never began
+    assert torch.get_num_threads() == 2, "as it was"
 
 
 def test_a_blend_is_the_network_and_lightgbm_on_the_same_folds(task: Task, tmp_path: Path) -> None:
@@ -145,13 +163,13 @@ def test_a_blend_is_the_network_and_lightgbm_on_the_same_folds(task: Task, tmp_p
     boosted = candidates.train_baselines(task, CONFIG, tmp_path / "baselines")[0]
     model = load_network(tmp_path / "blend" / "network", blend.bundle_digest)
     assert isinstance(model, BlendModel)
-    assert model.booster.model_to_string() == (tmp_path / "baselines" / LIGHTGBM).read_text(), "the baseline, trained again"
+    assert model.trees.booster.model_to_string() == (tmp_path / "baselines" / LIGHTGBM).read_text(), "the baseline, trained again"
     assert blend.temperature == alone.temperature
     for mixed, first, second in zip(blend.folds, alone.folds, boosted.folds, strict=True):
         assert mixed.log_loss < (first.log_loss + second.log_loss) / 2, "log-loss is convex"
         assert mixed.log_loss != first.log_loss
     rows = toy.rows(50)
-    parts = load_network(tmp_path / "alone" / "network").predict(rows), model.booster.predict(np.hstack(model.preprocessing.encode(rows)))
+    parts = load_network(tmp_path / "alone" / "network").predict(rows), model.trees.predict(rows)
     np.testing.assert_allclose(model.predict(rows), sum(parts) / 2)
 
 

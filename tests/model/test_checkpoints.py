@@ -77,6 +77,18 @@ def found(folder: Path) -> State | None:
     return Checkpoints(folder, "this one").state("all")
 
 
+def test_a_state_is_a_copy_both_ways(tmp_path: Path) -> None:
+    """An optimiser goes on in the tensors that it is given, and another part may be saved meanwhile."""
+    checkpoints, weights = Checkpoints(tmp_path, "this one"), torch.zeros(3)
+    checkpoints.save("all", {"optimizer": {0: [weights]}})
+    weights += 1
+    given = checkpoints.state("all")
+    assert given is not None
+    given["optimizer"][0][0] += 1
+    checkpoints.save("fold 1", {"step": 1})
+    assert Checkpoints(tmp_path, "this one").state("all") == {"optimizer": {0: [pytest.approx(torch.zeros(3))]}}
+
+
 def test_a_state_of_another_device_is_left_and_the_training_starts_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = Checkpoints(tmp_path, "this one", every_seconds=0, arithmetic="NVIDIA A100")
     first.save("all", {"step": 1})

@@ -73,16 +73,22 @@ def curve(tracker: Tracker, run: Any, name: str) -> list[tuple[int, float]]:
 @pytest.mark.parametrize(
     ("model", "belongs", "foreign"),
     [
-        ("network", {f"network.{key}" for key in NetworkConfig.model_fields}, "baselines."),
+        ("network", {"lightgbm_share", *(f"network.{key}" for key in NetworkConfig.model_fields)}, "baselines."),
         ("lightgbm", {f"baselines.{key}" for key in BaselineConfig.model_fields if not key.startswith("logistic")}, "network."),
         ("logistic", {"baselines.logistic_c"}, "network."),
     ],
 )
 def test_a_model_has_its_own_settings_and_everyones(model: str, belongs: set[str], foreign: str) -> None:
-    everyones = TrainingConfig.model_fields.keys() - {"network", "baselines", "device"}  # the device is told as it was
+    everyones = TrainingConfig.model_fields.keys() - {"network", "baselines", "device", "lightgbm_share"}  # the device is told as it was
     found = runs.settings(TrainingConfig(), model)
     assert found.keys() == belongs | everyones
     assert not any(key.startswith(foreign) for key in found)
+
+
+def test_a_blend_has_the_settings_of_its_lightgbm() -> None:
+    found = runs.settings(TrainingConfig(lightgbm_share=0.5), "network")
+    assert {"lightgbm_share", "baselines.lightgbm_rounds", "baselines.seed", "network.k"} <= found.keys()
+    assert "baselines.logistic_c" not in found
 
 
 def test_no_setting_is_left_out() -> None:
