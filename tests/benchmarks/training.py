@@ -1,7 +1,10 @@
 """The training loop beside a plain Lightning `DataLoader`, on the same network and rows: `make bench NAME=training`.
 
 Both take the same rows in one run, in turns; the first turn of each does not count. `--quick` takes fewer. The peak of the
-device is that of one large matrix product in the precision that the loop uses. On a CPU all take as many threads as a fit does.
+device is that of one large matrix product in the precision and on the threads that the loop uses.
+
+On a CPU they are compared twice: one fit each on the threads of a fit; and as each uses all cores, Lightning by torch's own
+threads, this loop by a fit for each core, as folds are trained.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable
 from datetime import date
+from threading import Event
 from typing import Any
 
 import lightning
@@ -80,8 +84,11 @@ def _plain(rows: Encoded, sizes: list[int]) -> None:
     trainer.fit(module, DataLoader(data, batch_size=CONFIG.batch_rows, shuffle=True))
 
 
-def _ours(rows: Encoded, sizes: list[int]) -> None:
-    network.fit(CONFIG.model_copy(update={"epochs": 1}), rows.numbers, rows.codes, rows.labels, sizes)
+def _ours(rows: Encoded, sizes: list[int], count: int) -> None:
+    def fit(_: Event) -> None:
+        network.fit(CONFIG.model_copy(update={"epochs": 1}), rows.numbers, rows.codes, rows.labels, sizes)
+
+    network.side_by_side([fit] * count, count, CONFIG.threads)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -114,23 +121,35 @@ def main() -> None:
     """Run both in turns, publish the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="15,000 rows instead of 40,000")
-    torch.set_num_threads(CONFIG.threads)
-    count = 15_000 if parser.parse_args().quick else 40_000
+    most = 15_000 if parser.parse_args().quick else 40_000
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"lightning\.")
     every, sizes = _rows()
-    index = np.sort(np.random.default_rng(0).permutation(len(every.labels))[: count if not torch.cuda.is_available() else None])
+    index = np.sort(np.random.default_rng(0).permutation(len(every.labels))[: most if not torch.cuda.is_available() else None])
     rows = Encoded(every.numbers[index], every.codes[index], every.labels[index])
-    taken = [(_seconds(lambda: _plain(rows, sizes)), _seconds(lambda: _ours(rows, sizes))) for _ in range(_ROUNDS + 1)][1:]
-    plain, ours = (len(rows.labels) / statistics.median(side) for side in zip(*taken, strict=True))
-    on_gpu = torch.cuda.is_available()
+    cores, on_gpu = torch.get_num_threads(), torch.cuda.is_available()
+    count = network.at_once(CONFIG, cores)
+
+    def in_turn() -> tuple[float, ...]:
+        both = _seconds(lambda: _plain(rows, sizes)), _seconds(lambda: _ours(rows, sizes, count)) / count
+        torch.set_num_threads(CONFIG.threads)
+        one = _seconds(lambda: _plain(rows, sizes)), _seconds(lambda: _ours(rows, sizes, 1))
+        torch.set_num_threads(cores)
+        return *both, *one
+
+    taken = [in_turn() for _ in range(_ROUNDS + 1)][1:]
+    plain, ours, plain_one, ours_one = (len(rows.labels) / statistics.median(side) for side in zip(*taken, strict=True))
+    torch.set_num_threads(CONFIG.threads)
     publish(
         "training",
         [
-            Figure("this loop", ours, "rows/s"),
-            Figure("Lightning with a DataLoader", plain, "rows/s"),
-            Figure("this loop / Lightning with a DataLoader", ours / plain, "ratio", 8 if on_gpu else 1.5, "higher"),
-            Figure("share of the device's peak", ours * _operations_a_row(rows, sizes) / _peak(), "of 1"),
+            Figure(f"this loop, {count} at once", ours, "rows/s"),
+            Figure("Lightning with a DataLoader, torch's threads", plain, "rows/s"),
+            Figure("  ratio", ours / plain, "ratio", 8 if on_gpu else 1.5, "higher"),
+            Figure(f"this loop, {CONFIG.threads} thread", ours_one, "rows/s"),
+            Figure(f"Lightning with a DataLoader, {CONFIG.threads} thread", plain_one, "rows/s"),
+            Figure("  ratio", ours_one / plain_one, "ratio"),
+            Figure("share of the device's peak, one fit", ours_one * _operations_a_row(rows, sizes) / _peak(), "of 1"),
         ],
     )
 
