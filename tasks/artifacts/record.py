@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +21,18 @@ class Record(BaseModel):
         return f"{type(self).__name__} {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'}"
 
     __str__ = __repr__
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return the JSON schema as pydantic makes it, made once: Flyte asks for it at every edge of every task."""
+        if args or options:
+            return super().model_json_schema(*args, **options)
+        if cls not in _SCHEMAS:
+            _SCHEMAS[cls] = super().model_json_schema()
+        return _SCHEMAS[cls]
+
+
+_SCHEMAS: dict[type[Record], dict[str, Any]] = {}
 
 
 class Interval(Record):
