@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import os
 import shutil
 import time
@@ -108,7 +109,7 @@ def stage(
             timeout=timedelta(hours=hours),
             retries=retries,
             interruptible=interruptible,
-            environment={"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": f"{quantity(asked_for.cpu):.0f}", **(environment or {})},
+            environment={"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(math.ceil(quantity(asked_for.cpu))), **(environment or {})},
             enable_deck=True,
             deck_fields=(),
         )(body)

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from tasks.artifacts.record import Interval, Record, SuiteCondition, Window
 
+MODELS = ("network", "lightgbm", "logistic", "prior")
+"""What is trained and scored: the candidate, then its baselines."""
+
 
 class ModelMetrics(Record):
     """One model on the evaluation rows; cost is the mean cost of a decision at the model's threshold."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -23,16 +24,10 @@ class Record(BaseModel):
     __str__ = __repr__
 
     @classmethod
-    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+    @cache
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]  # of pydantic's arguments, any
         """Return the JSON schema as pydantic makes it, made once: Flyte asks for it at every edge of every task."""
-        if args or options:
-            return super().model_json_schema(*args, **options)
-        if cls not in _SCHEMAS:
-            _SCHEMAS[cls] = super().model_json_schema()
-        return _SCHEMAS[cls]
-
-
-_SCHEMAS: dict[type[Record], dict[str, Any]] = {}
+        return super().model_json_schema(*args, **options)
 
 
 class Interval(Record):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from tasks.artifacts.evaluation import CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics
+from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics
 from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs
 from tasks.evaluation import bootstrap
@@ -53,7 +53,7 @@ def evaluate(
     """
     labels = scored.get_column("label").to_numpy().astype(np.float64)
     days = Days.draw(scored.get_column("batch_day").to_numpy())
-    models = [m for m in ("network", "lightgbm", "logistic", "prior", INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
+    models = [m for m in (*MODELS, INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
     probabilities = {m: scored.get_column(m).to_numpy().astype(np.float64) for m in models}
     losses = {m: row_log_loss(labels, p) for m, p in probabilities.items()}
     costed = {m: row_cost(labels, p, thresholds[m], costs) for m, p in probabilities.items()}

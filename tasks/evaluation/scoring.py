@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.artifacts.evaluation import MODELS
 from tasks.errors import BundleError
 from tasks.model.trained import Probabilities, load_baselines, load_network
 
@@ -32,7 +33,7 @@ def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | 
             "row": pl.Series(range(rows.height), dtype=pl.Int64),
             "batch_day": rows.get_column("batch_day").cast(pl.Datetime("ns")),
             "label": rows.get_column("label").cast(pl.Int64),
-            **{name: scored[name] for name in ("network", "lightgbm", "logistic", "prior")},
+            **{name: scored[name] for name in MODELS},
         }
     )
     champion = pl.lit(None, dtype=pl.Float64) if incumbent is None else pl.Series(_champion(rows, incumbent), dtype=pl.Float64)

@@ -134,7 +134,7 @@ def _facts(summary: RunSummary) -> Table:
         ("snapshot", f"{text.short(snapshot.content_hash)}, {days:,} days, {snapshot.first_day} to {snapshot.last_day}"),
         ("rows", f"{rows:,}, {aside:,} set aside; validation {summary.validation.verdict}"),
         ("model", f"{registered.name} v{registered.version}, {', '.join(registered.aliases) or 'no alias'}"),
-        *(("candidate", text.candidate(m)) for m in summary.models if text.candidate(m) != m.name == text.CANDIDATE),
+        *(("candidate", text.candidate(m)) for m in summary.models if m.name == text.CANDIDATE and m.config.lightgbm_share),
         ("run", summary.run_id),
         ("resources", usage.sentence(summary)),
         ("report", summary.report),

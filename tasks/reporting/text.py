@@ -81,10 +81,10 @@ def model(name: str, champion: int | None = None) -> str:
     return _NAMES.get(name, name)
 
 
-def candidate(model: TrainedModel) -> str:
+def candidate(trained: TrainedModel) -> str:
     """Return a trained model's name in a sentence, and what is beside a network in a blend."""
-    share = model.config.lightgbm_share if model.name == CANDIDATE else 0
-    return _NAMES.get(model.name, model.name) + (f" with {share:.0%} LightGBM" if share else "")
+    share = trained.config.lightgbm_share if trained.name == CANDIDATE else 0
+    return model(trained.name) + (f" with {share:.0%} LightGBM" if share else "")
 
 
 def listed(items: Iterable[str]) -> str:

@@ -69,23 +69,27 @@ class _Learned:
     model: NetworkModel
 
 
-def _most_of_a_baseline(task: Task, config: TrainingConfig) -> int | None:
-    """Return how many training rows of a window may be in memory: the folds' and all are held together."""
-    return None if config.rows_in_memory is None else config.rows_in_memory // (1 + len(task.split.folds))
+def _rows_each(config: TrainingConfig, together: int) -> int | None:
+    """Return how many training rows each of so many windows may have in memory, if they are there together; None for all."""
+    return None if config.rows_in_memory is None else config.rows_in_memory // together
 
 
-def _prepare(task: Task, window: Window, most: int | None, encoding: Preprocessing | None = None) -> tuple[_Fit, Encoded]:
-    """Return the training rows of a baseline, which holds them all: an even sample if they are more than may be."""
+def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encoded]:
+    """Return the training rows of a baseline, encoded, and what it is tested on."""
+    rows, sampled_from = _in_memory(task, window, most)
+    encoding = preprocessing.fit(rows, task.numeric, task.categorical)
+    return _Fit(window, encoding, rows.height, sampled_from, _held_out(task, window, encoding)), Encoded.of(rows, encoding)
+
+
+def _in_memory(task: Task, window: Window, most: int | None) -> tuple[pl.DataFrame, int | None]:
+    """Return the training rows of a baseline, which holds them all: an even sample if they are more than may be; and of how many."""
     train = _known(task, window)
     count = 0 if most is None else train.select(pl.len()).collect(engine="streaming").item()
     is_sample = most is not None and count > most
     if most is not None and is_sample:
         log.info("baselines: %s rows, evenly taken from %s: they need all in memory at once", f"{most:,}", f"{count:,}")
         train = baselines.evenly(train, count, most)
-    rows = train.collect(engine="streaming")
-    encoding = encoding or preprocessing.fit(rows, task.numeric, task.categorical)
-    encoded = Encoded.of(rows, encoding)
-    return _Fit(window, encoding, len(encoded), count if is_sample else None, _held_out(task, window, encoding)), encoded
+    return train.collect(engine="streaming"), count if is_sample else None
 
 
 def _known(task: Task, window: Window, outcomes: Sequence[Outcome] = ()) -> pl.LazyFrame:
@@ -110,7 +114,7 @@ def train_baselines(task: Task, config: TrainingConfig, folder: Path) -> list[Tr
         A record of each, LightGBM first.
     """
     started = time.perf_counter()
-    most = _most_of_a_baseline(task, config)
+    most = _rows_each(config, 1 + len(task.split.folds))
     parts = [_prepare(task, window, most) for window in task.split.folds]
     folds = [fold for fold, _ in parts]
     final, learned = _prepare(task, task.split.evaluation, most)
@@ -163,7 +167,7 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
 
     windows = {f"fold {number}": window for number, window in enumerate(task.split.folds, start=1)} | {"all rows": task.split.evaluation}
     together = network.at_once(config.network, len(windows), config.device)
-    bounded = config.model_copy(update={"rows_in_memory": config.rows_in_memory and config.rows_in_memory // together})
+    bounded = config.model_copy(update={"rows_in_memory": _rows_each(config, together)})
     log.info("network: %d trainings, %d at once", len(windows), together)
     started = time.perf_counter()
     fits = [partial(learn, *part) for part in reversed(windows.items())]  # the longest, that of all rows, first
@@ -201,8 +205,8 @@ def _device_use(device: str, seconds: float) -> dict[str, float]:
 
 def _boost_beside(task: Task, config: TrainingConfig, folds: Sequence[_Fit], final: _Fit) -> tuple[LightgbmModel, list[Probabilities]]:
     """Train LightGBM on the inputs of the networks, and return it with its probabilities on each fold."""
-    most = _most_of_a_baseline(task, config)
-    *parts, learned = [_prepare(task, fit.window, most, fit.encoding)[1] for fit in (*folds, final)]
+    most = _rows_each(config, 1 + len(folds))
+    *parts, learned = [Encoded.of(_in_memory(task, fit.window, most)[0], fit.encoding) for fit in (*folds, final)]
     tested = [(train, fold.test) for train, fold in zip(parts, folds, strict=True)]
     return baselines.fit_lightgbm(learned, final.encoding, config.baselines, tested)
 

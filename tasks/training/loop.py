@@ -205,11 +205,11 @@ class Loop:
             )
 
     def state(self) -> State:
-        """Return all that the next step depends on."""
+        """Return all that the next step depends on, as it is: `Checkpoints` copies it."""
         return {
             "step": self.step,
-            "losses": list(self.losses),
-            "epoch_losses": self._epoch_losses[: self._losses_known].cpu().clone(),
+            "losses": self.losses,
+            "epoch_losses": self._epoch_losses[: self._losses_known],
             "learner": self.learner.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -221,7 +221,7 @@ class Loop:
 
     def load(self, state: State) -> None:
         """Go back to a state."""
-        self.step, self.losses, self.micro_rows = state["step"], list(state["losses"]), state["micro_rows"]
+        self.step, self.losses, self.micro_rows = state["step"], state["losses"], state["micro_rows"]
         self._losses_known = len(state["epoch_losses"])
         self._epoch_losses[: self._losses_known] = state["epoch_losses"].to(self.fabric.device)
         self.learner.load_state_dict(state["learner"])

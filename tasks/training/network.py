@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Event, Lock
 from typing import Any, Literal, TypeVar
@@ -186,27 +186,24 @@ def _fabric(device: str, precision: Literal["bf16-mixed", "32-true"]) -> Any:
     return fabric
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _threads(count: int) -> AbstractContextManager[None]:
     """Let torch use so many threads in this thread, and in those that begin within."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return _held(torch.set_num_threads, count, torch.get_num_threads())
 
 
-@contextmanager
-def _deterministic(device: str) -> Iterator[None]:
+def _deterministic(device: str) -> AbstractContextManager[None]:
     """Choose kernels of a GPU that give the same result every time; it is a choice for all threads."""
     if device == "cpu":
-        yield
-        return
+        return nullcontext()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
+    return _held(torch.use_deterministic_algorithms, True, torch.are_deterministic_algorithms_enabled())
+
+
+@contextmanager
+def _held(put: Callable[[_T], None], value: _T, before: _T) -> Iterator[None]:
+    """Give a setting of torch a value, and afterwards the one before."""
+    put(value)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        put(before)

@@ -125,13 +125,13 @@ def _figures(built: pl.LazyFrame, months: list[date], seeds: list[int], trials: 
     config = policy.TRAINING.network
     fits = [partial(fold.network, seed) for fold, seed in asked]
     found = network.side_by_side(fits, network.at_once(config, len(fits)), config.threads)
-    networks = {(id(fold), seed): p for (fold, seed), p in zip(asked, found, strict=True)}
-    held = [networks[id(fold), SEEDS[0]] for fold in folds]
+    networks = dict(zip(asked, found, strict=True))
+    held = [networks[fold, SEEDS[0]] for fold in folds]
     degrees = calibration.temperature(np.concatenate([fold.test.labels for fold in folds]), np.concatenate(held))
     parameters, rounds = _tuned(folds, trials)
     by_model: dict[str, list[list[Array]]] = {"network": [], "calibrated": [], "lightgbm": [], "blend": [], "seeds together": []}
     for fold, month in zip(tests, months, strict=True):
-        by_seed = {"network": [networks[id(fold), seed] for seed in seeds]}
+        by_seed = {"network": [networks[fold, seed] for seed in seeds]}
         by_seed["lightgbm"] = [fold.boosted(fold.lightgbm(parameters, rounds, seed), rounds) for seed in seeds]
         by_seed["calibrated"] = [calibration.soften(p, degrees) for p in by_seed["network"]]
         by_seed["seeds together"] = [np.mean(by_seed["calibrated"], axis=0)] * len(seeds)
