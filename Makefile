@@ -9,7 +9,7 @@ PACKAGE ?= .evergreen/flyte-package.tgz
 RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override upkeep runs serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +52,21 @@ reproduce: $(STAMP) ## train a registered version again, and say whether it is t
 
 override: $(STAMP) ## let a batch pass by name; RULE="volume of flights" DAY=2013-07-04 BY="Ada Example" REASON="a strike"
 	@$(BIN)/pyflyte run workflows/override.py override --rule "$(RULE)" --by "$(BY)" --reason "$(REASON)" --day "$(DAY)"
+
+approve: $(STAMP) ## approve a version that waits for a person; VERSION=2 BY="Ada Example" REASON="why" DOSSIER=first-12-digits-of-its-sum
+	@$(BIN)/pyflyte run workflows/promote.py review --model_version "$(VERSION)" --by "$(BY)" --reason "$(REASON)" --dossier "$(DOSSIER)"
+
+rollback: $(STAMP) ## bring an earlier version back; TO=1 BY="Ada Example" REASON="why"
+	@$(BIN)/pyflyte run workflows/rollback.py rollback --to "$(TO)" $(if $(BY),--by "$(BY)") $(if $(REASON),--reason "$(REASON)")
+
+audit: $(STAMP) ## verify the audit trail, and show its newest rows
+	@$(BIN)/pyflyte run workflows/audit.py audit
+
+explain: $(STAMP) ## why a flight got its probability; FLIGHT=2013-09-05-B6-1273-JFK VERSION=1 AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/explain.py explain --flight "$(FLIGHT)" $(if $(VERSION),--model_version $(VERSION)) $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
+
+mitigation: $(STAMP) ## ways to less difference between groups, and what each costs; ATTRIBUTE="air service" AS_OF= SOURCE= CONFIG=
+	@$(BIN)/pyflyte run workflows/mitigation.py mitigation $(INPUTS) $(if $(ATTRIBUTE),--attribute "$(ATTRIBUTE)")
 
 upkeep: $(STAMP) ## compact the lake, and remove what no registered version names; KEEP_DAYS=30
 	@$(BIN)/pyflyte run workflows/upkeep.py upkeep $(if $(KEEP_DAYS),--keep_days $(KEEP_DAYS))

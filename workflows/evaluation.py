@@ -1,4 +1,4 @@
-"""Evaluation: the candidate beside its baselines and the champion, and the decision on it."""
+"""Evaluation: the candidate beside its baselines and the champion, by group, under odd inputs, and the decision on it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import NamedTuple
 from flytekit import workflow
 from flytekit.types.directory import FlyteDirectory
 
+from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.explanation import GlobalExplanation
+from tasks.artifacts.fairness import Fairness
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.evaluation import task as evaluating
 from tasks.frames import LazyFrame
+from tasks.governance.task import decide
 from tasks.registry.task import find_incumbent
 from tasks.training.task import DEFAULT_CONFIG
 from tasks.usecase.features import Features
@@ -32,6 +36,9 @@ class Judged(NamedTuple):
     candidate: TrainedModel
     baseline_models: list[TrainedModel]
     evaluation: Evaluation
+    fairness: Fairness
+    behaviour: Behaviour
+    explanation: GlobalExplanation
     decision: Decision
 
 
@@ -49,6 +56,9 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
     scored = evaluating.score(
         features=trained.features, split=trained.split, network=trained.network, baselines=trained.baselines, incumbent=incumbent
     )
+    explanation = evaluating.explain_model(
+        features=trained.features, split=trained.split, network=trained.network, candidate=trained.candidate
+    )
     evaluated = evaluating.evaluate(
         scored=scored,
         features=trained.features,
@@ -56,6 +66,11 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
         candidate=trained.candidate,
         baselines=trained.baseline_models,
         incumbent=incumbent,
+        explanation=explanation,
+    )
+    fairness = evaluating.assess_fairness(scored=scored, features=trained.features, split=trained.split, candidate=trained.candidate)
+    behaviour = evaluating.examine_behaviour(
+        features=trained.features, snapshot=trained.snapshot, split=trained.split, network=trained.network, candidate=trained.candidate
     )
     return Judged(
         snapshot=trained.snapshot,
@@ -66,5 +81,8 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
         candidate=trained.candidate,
         baseline_models=trained.baseline_models,
         evaluation=evaluated,
-        decision=evaluating.decide(evaluation=evaluated, snapshot=trained.snapshot),
+        fairness=fairness,
+        behaviour=behaviour,
+        explanation=explanation,
+        decision=decide(evaluation=evaluated, fairness=fairness, behaviour=behaviour, incumbent=incumbent, snapshot=trained.snapshot),
     )

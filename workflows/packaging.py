@@ -8,8 +8,11 @@ from typing import NamedTuple
 from flytekit import workflow
 from flytekit.types.directory import FlyteDirectory
 
+from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.explanation import GlobalExplanation
+from tasks.artifacts.fairness import Fairness
 from tasks.artifacts.registry import PackageCheck
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import TrainedModel
@@ -27,6 +30,9 @@ class Packaged(NamedTuple):
     candidate: TrainedModel
     baseline_models: list[TrainedModel]
     evaluation: Evaluation
+    fairness: Fairness
+    behaviour: Behaviour
+    explanation: GlobalExplanation
     decision: Decision
     package: FlyteDirectory
     bento: FlyteDirectory
@@ -50,6 +56,9 @@ def packaging(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCon
         candidate=judged.candidate,
         baseline_models=judged.baseline_models,
         evaluation=judged.evaluation,
+        fairness=judged.fairness,
+        behaviour=judged.behaviour,
+        explanation=judged.explanation,
         decision=judged.decision,
         package=packaged.package,
         bento=packaged.bento,

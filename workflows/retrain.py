@@ -1,23 +1,25 @@
-"""Retrain: from the data known at an instant to a decided, packaged, registered model."""
+"""Retrain: from the data known at an instant to a decided, packaged, registered model, and the champion if the decision says so."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from flytekit import workflow
+from flytekit import conditional, workflow
 
 from tasks.artifacts.registry import RunSummary
 from tasks.artifacts.settings import TrainingConfig
-from tasks.registry.task import register
+from tasks.governance.task import compile_dossier
+from tasks.registry.task import is_promoted, keep_challenger, register
 from tasks.summary.task import summarise
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.defaults import AS_OF, SOURCE
 from workflows.packaging import packaging
+from workflows.promote import promote
 
 
 @workflow
 def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> RunSummary:
-    """Ingest, validate, train, evaluate, decide, package and register, with what was known at an instant.
+    """Ingest, validate, train, evaluate, decide, package, register and promote, with what was known at an instant.
 
     Args:
         as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
@@ -25,14 +27,36 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
     made = packaging(as_of=as_of, source=source, config=config)
+    dossier = compile_dossier(
+        decision=made.decision,
+        evaluation=made.evaluation,
+        fairness=made.fairness,
+        behaviour=made.behaviour,
+        explanation=made.explanation,
+        candidate=made.candidate,
+        baselines=made.baseline_models,
+        snapshot=made.snapshot,
+        validation=made.report,
+        package=made.package,
+        check=made.check,
+    )
     registered = register(
         package=made.package,
         bento=made.bento,
+        dossier=dossier,
         model=made.candidate,
         baselines=made.baseline_models,
         snapshot=made.snapshot,
         evaluation=made.evaluation,
         decision=made.decision,
+    )
+    wanted = is_promoted(decision=made.decision)
+    settled = (
+        conditional("promotion")
+        .if_(wanted.is_true())  # type: ignore[attr-defined]  # a promise while the workflow is compiled
+        .then(promote(model_version=registered.version))
+        .else_()
+        .then(keep_challenger(registered=registered, decision=made.decision))
     )
     return summarise(
         snapshot=made.snapshot,
@@ -40,7 +64,11 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         candidate=made.candidate,
         baselines=made.baseline_models,
         evaluation=made.evaluation,
+        fairness=made.fairness,
+        behaviour=made.behaviour,
+        explanation=made.explanation,
         decision=made.decision,
         package=made.check,
-        registered=registered,
+        dossier=dossier,
+        registered=settled,
     )

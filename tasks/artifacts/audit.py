@@ -46,6 +46,17 @@ class Approval(Record):
     dossier_digest: str
 
 
+class ChampionChange(Record):
+    """Who is champion from a promotion or a rollback on, and who was until then."""
+
+    model: str
+    version: int
+    before: int | None = Field(description="The champion until then")
+    package_digest: str
+    decision: int | None = Field(None, description="Number of the row with the decision that it rests on; None for a rollback")
+    approval: int | None = Field(None, description="Number of the row with a person's approval, if one was needed")
+
+
 class AuditReport(Record):
     """Whether the trail is whole, and where it breaks."""
 

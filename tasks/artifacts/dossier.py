@@ -8,9 +8,10 @@ from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
-from tasks.artifacts.fairness import Fairness
+from tasks.artifacts.fairness import Fairness, FairnessRules
 from tasks.artifacts.record import Record
 from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.settings import Costs, MonitoringRules
 from tasks.artifacts.training import TrainedModel
 
 
@@ -45,6 +46,9 @@ class Dossier(Record):
 
     use_case: str
     card: ModelCard
+    costs: Costs = Field(description="What the threshold of the decision weighs")
+    fairness_rules: FairnessRules = Field(description="What the groups may differ by")
+    monitoring: MonitoringRules = Field(description="When the model is called drifted, decayed or old once it is in use")
     decision: Decision
     candidate: TrainedModel
     baselines: list[TrainedModel]

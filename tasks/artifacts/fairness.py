@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field, model_validator
 
 from tasks.artifacts.record import Interval, Record, Window
@@ -21,7 +23,7 @@ class Grouping(Record):
 
     @model_validator(mode="after")
     def _named(self) -> Grouping:
-        if (self.cut is None) != (not self.below and not self.above):
+        if {bool(self.below), bool(self.above)} != {self.cut is not None}:
             raise ValueError("a grouping by a cut must name both of its groups, and one without a cut none")
         return self
 
@@ -33,6 +35,9 @@ class FairnessLimits(Record):
     equalized_odds: float | None = Field(description="Most difference between true positive, or between false positive rates")
     demographic_parity: float | None = Field(description="Most difference between selection rates")
     disparate_impact: float | None = Field(description="Least ratio of the lowest selection rate to the highest")
+
+
+_NO_LIMITS = FairnessLimits(equal_opportunity=None, equalized_odds=None, demographic_parity=None, disparate_impact=None)
 
 
 class FairnessRules(Record):
@@ -60,6 +65,24 @@ class GroupRates(Record):
     cost: Interval
 
 
+class Standing(StrEnum):
+    """Where a difference stands to its limit."""
+
+    WITHIN = "within"
+    NEAR = "near"
+    BEYOND = "beyond"
+    UNSET = "no limit"
+
+
+class Measured(Record):
+    """One kind of difference beside its limit."""
+
+    name: str
+    found: Interval
+    limit: float | None
+    standing: Standing = Field(description="Beyond only for certain; near also where it is beyond by chance, perhaps")
+
+
 class AttributeFairness(Record):
     """One sensitive attribute: its groups, and the largest differences between those that count."""
 
@@ -74,6 +97,31 @@ class AttributeFairness(Record):
     def left_out(self) -> list[str]:
         """Names of the groups that are too small for the differences."""
         return [group.group for group in self.groups if not group.counts]
+
+    def measured(self, rules: FairnessRules) -> list[Measured]:
+        """Return each difference beside the attribute's limit: one rule for the gate and for what is shown."""
+        limits = rules.limits.get(self.grouping.name) or _NO_LIMITS
+        found = [
+            _difference("equal opportunity", self.equal_opportunity_difference, limits.equal_opportunity, rules.near),
+            _difference("equalised odds", self.equalized_odds_difference, limits.equalized_odds, rules.near),
+            _difference("demographic parity", self.demographic_parity_difference, limits.demographic_parity, rules.near),
+        ]
+        return [*found, _ratio("disparate impact", self.disparate_impact, limits.disparate_impact, rules.near)]
+
+
+def _difference(name: str, found: Interval, limit: float | None, near: float) -> Measured:
+    """Judge what should be small."""
+    if limit is None:
+        return Measured(name=name, found=found, limit=None, standing=Standing.UNSET)
+    standing = Standing.BEYOND if found.lower > limit else Standing.NEAR if found.value > near * limit else Standing.WITHIN
+    return Measured(name=name, found=found, limit=limit, standing=standing)
+
+
+def _ratio(name: str, found: Interval, limit: float | None, near: float) -> Measured:
+    """Judge what should be 1: its distance from there is what should be small."""
+    distance = Interval(value=1 - found.value, lower=1 - found.upper, upper=1 - found.lower)
+    standing = _difference(name, distance, None if limit is None else 1 - limit, near).standing
+    return Measured(name=name, found=found, limit=limit, standing=standing)
 
 
 class Fairness(Record):

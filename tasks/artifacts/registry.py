@@ -6,8 +6,11 @@ from datetime import date, datetime
 
 from pydantic import Field
 
+from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.explanation import GlobalExplanation
+from tasks.artifacts.fairness import Fairness, Grouping
 from tasks.artifacts.record import Record, Window
 from tasks.artifacts.training import TrainedModel
 from tasks.artifacts.usage import Prices, ResourceAdvice, TaskUsage
@@ -20,6 +23,10 @@ class Incumbent(Record):
     bundle_uri: str | None
     bundle_digest: str | None
     threshold: float | None
+    features_digest: str | None = Field(None, description="Of the features' definitions when it was trained; None if that was not kept")
+    contract_digest: str | None = Field(None, description="Of the data contract at that time")
+    grouping: Grouping | None = Field(None, description="If it decides by the thresholds of groups: of which")
+    group_thresholds: dict[str, float] = Field({}, description="Group to threshold; others take `threshold`")
 
 
 class PackageCheck(Record):
@@ -41,6 +48,7 @@ class RegisteredModel(Record):
     aliases: list[str]
     package_digest: str
     run_id: str
+    dossier_digest: str = Field("", description="Of its dossier.json: an approval must name it")
 
 
 class StageCost(Record):
@@ -67,6 +75,9 @@ class RunSummary(Record):
     validation: ValidationReport
     models: list[TrainedModel]
     evaluation: Evaluation
+    fairness: Fairness
+    behaviour: Behaviour
+    explanation: GlobalExplanation
     decision: Decision
     package: PackageCheck
     registered: RegisteredModel

@@ -94,6 +94,8 @@ class TrainingConfig(Settings):
     rows_in_memory: int | None = Field(
         None, ge=65_536, description="Most training rows in memory at once, of all folds; the others wait on disk"
     )
+    reweigh: str = Field("", description="Sensitive attribute whose groups and labels are made independent by weights; empty for none")
+    group_thresholds: str = Field("", description="Sensitive attribute whose groups get a threshold each; empty for one for all")
 
 
 class Processes(Record):
@@ -159,15 +161,32 @@ class BatchRules(Record):
     quarantined_day_share_stop: float
 
 
+class SegmentRules(Record):
+    """How segments are measured, and how weak ones are searched for."""
+
+    fewest_rows: int = Field(ge=10, description="Of a segment; of fewer only the size is told")
+    fewest_days: int = Field(ge=2, description="Of each half of the evaluation days; with fewer no weak segment is searched")
+    search_rows: int = Field(ge=100, description="Most rows that trees are grown on")
+    search_features: int = Field(ge=2, description="Dearest features of which pairs are tried")
+    smallest_share: float = Field(gt=0, lt=0.5, description="Of the rows that a weak segment has")
+    least_excess: float = Field(ge=0, description="Log-loss above the expected from which a segment is looked at again")
+    most_found: int = Field(ge=1, description="Segments that are looked at again")
+    level: float = Field(gt=0, lt=1, description="Chance that any is confirmed where none is weak")
+
+
 class PromotionRules(Record):
     """What a candidate must show. A missing (None) threshold refuses."""
 
     lightgbm_log_loss_ratio: float | None
     logistic_gain: float | None
-    incumbent_gain: float | None
-    segment_loss: float | None
-    segment_days: int | None
+    incumbent_gain: float | None = Field(description="Log-loss; the lower bound of the paired gain must be above it")
+    segment_loss: float | None = Field(description="Share of the champion's log-loss by which a segment may be worse")
+    segment_days: int | None = Field(description="Fewest days of a segment that decides")
+    segment_rows: int | None = Field(description="Fewest rows of a segment that decides by not being shown no worse")
+    level: float | None = Field(description="Chance that any segment is called worse for certain where none is")
     review_first_model: bool
+    review_changed_features: bool
+    review_changed_contract: bool
 
 
 class MonitoringRules(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tasks.artifacts.fairness import Grouping
 from tasks.artifacts.record import Record, Window
 from tasks.artifacts.settings import TrainingConfig
 
@@ -40,6 +41,8 @@ class TrainedModel(Record):
     numeric_features: list[str]
     categorical_features: list[str]
     threshold: float
+    grouping: Grouping | None = Field(None, description="Sensitive attribute whose groups have thresholds of their own")
+    group_thresholds: dict[str, float] = Field({}, description="Group to threshold; a group that is not here takes that of all")
     temperature: float = Field(1.0, description="Divides the logits; fitted on the folds, which have it applied")
     folds: list[FoldResult]
     losses: list[float]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,24 @@ from tasks.artifacts.record import Interval, Window
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss
-from tasks.model.trained import Predictor
+from tasks.model.preprocessing import Codes, Floats, Preprocessing
+from tasks.model.trained import Predictor, Probabilities
 
 log = logging.getLogger(__name__)
 
+Order = npt.NDArray[np.int64]
+
 _ROWS_AT_ONCE = 512  # activations of the network that stay in a core's cache: three times as fast as 8,192
+
+
+@runtime_checkable
+class Encoding(Predictor, Protocol):
+    """A model that predicts encoded rows too."""
+
+    preprocessing: Preprocessing
+
+    def predict_encoded(self, numbers: Floats, codes: Codes) -> Probabilities:
+        """Return the probability of the positive class of each row, shape (n,)."""
 
 
 def measure(
@@ -42,7 +56,7 @@ def measure(
         digest: The digest of its bundle, for the record.
     """
     grouped = {feature: group for group, features in groups.items() for feature in features}
-    sample = _thin(rows, rules.importance_rows, rules.seed)
+    sample = thin(rows, rules.importance_rows, rules.seed)
     measured = _Permuted(sample.select(*grouped, "label"), model, Days.draw(sample.get_column("batch_day").to_numpy()), rules)
     found = []
     for feature, group in grouped.items():
@@ -77,8 +91,14 @@ def measure(
     )
 
 
-def _thin(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
-    """Keep a like share of the rows of every day, in their order: the interval is as wide as the days are few."""
+def thin(rows: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:
+    """Keep a like share of the rows of every day, in their order: the interval is as wide as the days are few.
+
+    Args:
+        rows: Rows with `batch_day`.
+        most: How many are kept at most, but for one of every day.
+        seed: Seed of the draw.
+    """
     if rows.height <= most:
         return rows
     generator = np.random.default_rng(seed)
@@ -97,17 +117,48 @@ class _Permuted:
 
     def __init__(self, rows: pl.DataFrame, model: Predictor, days: Days, rules: DataValueRules) -> None:
         generator = np.random.default_rng(rules.seed)
-        self.rows, self.model, self.days = rows, model, days
+        self.rows: _Rows | _EncodedRows = _EncodedRows(rows, model) if isinstance(model, Encoding) else _Rows(rows, model)
+        self.days = days
         self.labels: Array = rows.get_column("label").to_numpy().astype(np.float64)
-        self.orders: list[npt.NDArray[np.int64]] = [generator.permutation(rows.height) for _ in range(rules.importance_repeats)]
-        self.losses = self._losses(rows)
+        self.orders: list[Order] = [generator.permutation(rows.height) for _ in range(rules.importance_repeats)]
+        self.losses = row_log_loss(self.labels, self.rows.predict([], self.orders[0]))
 
     def increase(self, columns: Sequence[str]) -> Interval:
         """Return the mean increase of the log-loss over all orders, with its interval over days."""
-        permuted = [
-            self._losses(self.rows.with_columns(self.rows.get_column(name).gather(order) for name in columns)) for order in self.orders
-        ]
+        permuted = [row_log_loss(self.labels, self.rows.predict(columns, order)) for order in self.orders]
         return bootstrap.mean(np.mean(permuted, axis=0) - self.losses, self.days)
 
-    def _losses(self, rows: pl.DataFrame) -> Array:
-        return row_log_loss(self.labels, np.concatenate([self.model.predict(part) for part in rows.iter_slices(_ROWS_AT_ONCE)]))
+
+class _Rows:
+    """Rows of any model."""
+
+    def __init__(self, rows: pl.DataFrame, model: Predictor) -> None:
+        self.rows, self.model = rows, model
+
+    def predict(self, columns: Sequence[str], order: Order) -> Probabilities:
+        """Return the probabilities with some columns in another order of the rows, shape (n,)."""
+        permuted = self.rows.with_columns(self.rows.get_column(name).gather(order) for name in columns)
+        return np.concatenate([self.model.predict(part) for part in permuted.iter_slices(_ROWS_AT_ONCE)])
+
+
+class _EncodedRows:
+    """Rows of a model with a preprocessing, encoded once: to encode them anew for each feature took a quarter of the time."""
+
+    def __init__(self, rows: pl.DataFrame, model: Encoding) -> None:
+        self.model = model
+        self.numbers, self.codes = model.preprocessing.encode(rows)
+        numeric = model.preprocessing.numeric
+        self.numeric = {column.name: [i] for i, column in enumerate(numeric)}
+        for i, column in enumerate((c for c in numeric if c.has_indicator), start=len(numeric)):
+            self.numeric[column.name].append(i)
+        self.categorical = {column.name: [i] for i, column in enumerate(model.preprocessing.categorical)}
+
+    def predict(self, columns: Sequence[str], order: Order) -> Probabilities:
+        """Return the probabilities with some columns in another order of the rows, shape (n,)."""
+        numbers, codes = self.numbers.copy(), self.codes.copy()
+        for name in columns:  # one without spread among the training rows is no input, and has no place
+            for values, places in ((numbers, self.numeric), (codes, self.categorical)):
+                for place in places.get(name, []):
+                    values[:, place] = values[order, place]
+        cuts = range(0, len(numbers), _ROWS_AT_ONCE)
+        return np.concatenate([self.model.predict_encoded(numbers[i : i + _ROWS_AT_ONCE], codes[i : i + _ROWS_AT_ONCE]) for i in cuts])

@@ -6,72 +6,78 @@ import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, ModelMetrics, SegmentMetrics
+from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, ModelMetrics, WeakSegments
 from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs
-from tasks.evaluation import bootstrap
+from tasks.errors import EvaluationError
+from tasks.evaluation import bootstrap, segments
 from tasks.evaluation.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss
 
 log = logging.getLogger(__name__)
 
 CANDIDATE, INCUMBENT = "network", "incumbent"
-_FEWEST_SEGMENT_ROWS = 30  # fewer rows, or one class only, are noise and are left out
 
 
-def row_cost(labels: Array, probabilities: Array, threshold: float, costs: Costs) -> Array:
-    """Return the cost of the decision on each row, shape (n,): flagged from the threshold upwards."""
+def row_cost(labels: Array, probabilities: Array, threshold: float | Array, costs: Costs) -> Array:
+    """Return the cost of the decision on each row, shape (n,): flagged from the threshold, one or one a row, upwards."""
     flagged = probabilities >= threshold
     return np.where(flagged, costs.needless * (1 - labels), costs.missed * labels)
 
 
 def evaluate(
     scored: pl.DataFrame,
-    features: pl.DataFrame,
-    segments: Mapping[str, pl.Expr],
+    named: Mapping[str, npt.NDArray[np.bool_]],
     thresholds: Mapping[str, float],
     costs: Costs,
+    fewest_rows: int,
     window: Window,
     candidate_digest: str,
     incumbent_version: int | None,
     suite: Sequence[SuiteCondition],
+    weak: WeakSegments,
+    by_row: Mapping[str, Array] | None = None,
 ) -> Evaluation:
     """Evaluate all models on the scored rows.
 
     Args:
-        scored: Columns `batch_day`, `label` and one of probabilities for each model.
-        features: The features of the same rows in the same order, for the segments.
-        segments: Name to row predicate over the features.
+        scored: n rows with `batch_day`, `label` and a column of probabilities for each model.
+        named: Segment to its rows, each of shape (n,).
         thresholds: Model to decision threshold.
         costs: Cost of a missed and of a needless flag.
+        fewest_rows: What a segment needs to be measured.
         window: The evaluation days.
         candidate_digest: The candidate's bundle.
         incumbent_version: Version of the champion, None without one.
         suite: Conditions of the deepchecks suite.
+        weak: What the search for weak segments found.
+        by_row: Model to the threshold of each row, shape (n,), where groups have their own.
+
+    Raises:
+        EvaluationError: If all rows have one label.
     """
     labels = scored.get_column("label").to_numpy().astype(np.float64)
+    if len(labels) == 0 or labels.min() == labels.max():
+        found = "none" if len(labels) == 0 else f"{len(labels):,} rows with label {labels[0]:.0f}"
+        raise EvaluationError(
+            f"the evaluation days {window} must have rows of both labels", found, "choose a later as_of, or mend the labels"
+        )
     days = Days.draw(scored.get_column("batch_day").to_numpy())
     models = [m for m in (*MODELS, INCUMBENT) if m != INCUMBENT or incumbent_version is not None]
     probabilities = {m: scored.get_column(m).to_numpy().astype(np.float64) for m in models}
     losses = {m: row_log_loss(labels, p) for m, p in probabilities.items()}
-    costed = {m: row_cost(labels, p, thresholds[m], costs) for m, p in probabilities.items()}
+    costed = {m: row_cost(labels, p, (by_row or {}).get(m, thresholds[m]), costs) for m, p in probabilities.items()}
     metrics = [
-        ModelMetrics(
-            model=m,
-            threshold=thresholds[m],
-            auc=bootstrap.auc(labels, p, days),
-            pr_auc=bootstrap.pr_auc(labels, p, days),
-            log_loss=bootstrap.mean(losses[m], days),
-            brier=bootstrap.mean((p - labels) ** 2, days),
-            calibration_error=bootstrap.calibration_error(labels, p, days),
-            cost=bootstrap.mean(costed[m], days),
-        )
+        ModelMetrics(model=m, threshold=thresholds[m], **dict(segments.scores(labels, p, costed[m], days)))
         for m, p in probabilities.items()
     ]
-    gains = {m: bootstrap.mean(losses[m] - losses[CANDIDATE], days) for m in models if m != CANDIDATE}
-    log.info("%d models on %s rows of %d days", len(models), f"{len(labels):,}", days.count)
+    measured, small = segments.measure(
+        named, labels, probabilities[CANDIDATE], costed[CANDIDATE], probabilities.get(INCUMBENT), days, fewest_rows
+    )
+    log.info("%d models on %s rows of %d days, %d segments", len(models), f"{len(labels):,}", days.count, len(measured))
     return Evaluation(
         candidate_digest=candidate_digest,
         incumbent_version=incumbent_version,
@@ -79,35 +85,12 @@ def evaluate(
         rows=len(labels),
         base_rate=float(labels.mean()),
         metrics=metrics,
-        gains=gains,
-        segments=_segments(features, segments, labels, losses, costed[CANDIDATE], days),
+        gains={m: bootstrap.mean(losses[m] - losses[CANDIDATE], days) for m in models if m != CANDIDATE},
+        segments=measured,
+        small_segments=small,
+        weak_segments=weak,
         calibration=[
             CalibrationBin(predicted=p, observed=o, rows=n) for p, o, n in bootstrap.calibration_curve(labels, probabilities[CANDIDATE])
         ],
         suite=list(suite),
     )
-
-
-def _segments(
-    features: pl.DataFrame, segments: Mapping[str, pl.Expr], labels: Array, losses: Mapping[str, Array], cost: Array, days: Days
-) -> list[SegmentMetrics]:
-    masks = features.select(expr.fill_null(False).alias(name) for name, expr in segments.items())
-    named = {"all": np.ones(len(labels), dtype=np.bool_), **{name: masks.get_column(name).to_numpy() for name in segments}}
-    found = []
-    for name, mask in named.items():
-        rows, positives = int(mask.sum()), int(labels[mask].sum())
-        if rows < _FEWEST_SEGMENT_ROWS or positives in (0, rows):
-            continue
-        gain = losses[INCUMBENT] - losses[CANDIDATE] if INCUMBENT in losses else None
-        found.append(
-            SegmentMetrics(
-                segment=name,
-                rows=rows,
-                days=len(np.unique(days.index[mask])),
-                positives=positives,
-                log_loss=bootstrap.mean(losses[CANDIDATE], days, mask),
-                cost=bootstrap.mean(cost, days, mask),
-                gain_over_incumbent=bootstrap.mean(gain, days, mask) if gain is not None else None,
-            )
-        )
-    return found

@@ -1,13 +1,16 @@
-"""Evaluate: every model on the same rows, and the decision on the candidate."""
+"""Evaluate: every model on the same rows, and the candidate by segment, by group, under odd inputs, and explained."""
 
 from __future__ import annotations
 
 from flytekit.types.directory import FlyteDirectory
 
+from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.compression import Compression
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.data_value import FeatureValue, HistoryScores, LearningCurve
-from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.evaluation import Evaluation
+from tasks.artifacts.explanation import GlobalExplanation, LocalExplanation
+from tasks.artifacts.fairness import Fairness, Mitigation
 from tasks.artifacts.registry import Incumbent
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
@@ -40,6 +43,29 @@ def score(features: LazyFrame[Features], split: Split, network: FlyteDirectory, 
 
 
 @stage()
+def explain_model(features: LazyFrame[Features], split: Split, network: FlyteDirectory, candidate: TrainedModel) -> GlobalExplanation:
+    """Say which features matter to the candidate: by permuting them, and by integrated gradients.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Names the evaluation days.
+        network: Bundle of the candidate.
+        candidate: What is known of it.
+    """
+    from tasks.evaluation import explanation
+    from tasks.model.trained import load_network
+    from tasks.reporting import explanation as section
+    from tasks.usecase import policy
+
+    model = load_network(local_path(network), candidate.bundle_digest)
+    rows = _evaluation_rows(features, split)
+    groups, digest = _groups(candidate), candidate.bundle_digest
+    found = explanation.explain(rows, model, _meanings(), groups, policy.DATA_VALUE, candidate.name, digest)
+    publish("explanation", section.explanation(found))
+    return found
+
+
+@stage()
 def evaluate(
     scored: Scored,
     features: LazyFrame[Features],
@@ -47,8 +73,9 @@ def evaluate(
     candidate: TrainedModel,
     baselines: list[TrainedModel],
     incumbent: Incumbent,
+    explanation: GlobalExplanation,
 ) -> Evaluation:
-    """Compare all models with intervals over days, overall and by segment; run the deepchecks suite.
+    """Compare all models with intervals over days, overall and by segment; search weak segments; run the deepchecks suite.
 
     Args:
         scored: Probabilities of every model on the evaluation rows.
@@ -57,48 +84,119 @@ def evaluate(
         candidate: The trained network.
         baselines: LightGBM, logistic regression and the prior.
         incumbent: The champion, or none.
+        explanation: Which features matter to the candidate: weak segments are searched by these.
     """
     import polars as pl
 
     from tasks.clock import labelled_before
-    from tasks.evaluation import metrics, suite
-    from tasks.reporting import sections
+    from tasks.evaluation import metrics, suite, weak_segments
+    from tasks.evaluation import segments as slices
+    from tasks.model import groups
+    from tasks.reporting import judgement
     from tasks.usecase import policy, segments, source
 
     rows = _evaluation_rows(features, split)
     train = labelled_before(features, split.evaluation.first_day, source.LOCAL_ZONE).collect()
-    conditions = suite.run(train, rows, candidate.numeric_features, candidate.categorical_features)
+    slices.require_matched(segments.SEGMENTS, rows, train)
+    numeric, categorical = candidate.numeric_features, candidate.categorical_features
+    conditions = suite.run(train, rows, numeric, categorical)
+    probabilities = pl.from_pandas(scored)
+    matters = {effect.feature: effect.attribution.value for effect in explanation.features}
+    predicted = probabilities.get_column(metrics.CANDIDATE).to_numpy()
+    weak = weak_segments.find(rows, predicted, numeric, categorical, matters, policy.SEGMENT_RULES)
     thresholds = {model.name: model.threshold for model in (candidate, *baselines)}
+    by_row = {metrics.CANDIDATE: groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds)}
+    if incumbent.threshold is not None:
+        thresholds[metrics.INCUMBENT] = incumbent.threshold
+        by_row[metrics.INCUMBENT] = groups.row_thresholds(rows, incumbent.threshold, incumbent.grouping, incumbent.group_thresholds)
     evaluation = metrics.evaluate(
-        pl.from_pandas(scored),
-        rows,
-        segments.SEGMENTS,
-        thresholds | {metrics.INCUMBENT: incumbent.threshold if incumbent.threshold is not None else candidate.threshold},
+        probabilities,
+        slices.masks(rows, segments.SEGMENTS),
+        thresholds,
         policy.COSTS,
+        policy.SEGMENT_RULES.fewest_rows,
         split.evaluation,
         candidate.bundle_digest,
         incumbent.version,
         conditions,
+        weak,
+        by_row,
     )
-    publish("evaluation", sections.evaluation(evaluation))
+    publish("evaluation", judgement.evaluation(evaluation))
     return evaluation
 
 
-@stage(resources=LIGHT)
-def decide(evaluation: Evaluation, snapshot: DataSnapshot) -> Decision:
-    """Judge the candidate: PROMOTE, REVIEW or HOLD, with every threshold, value and reason.
+@stage()
+def assess_fairness(scored: Scored, features: LazyFrame[Features], split: Split, candidate: TrainedModel) -> Fairness:
+    """Measure how the candidate's decisions treat the groups of every sensitive attribute.
 
     Args:
-        evaluation: All models side by side.
-        snapshot: The data that they were trained and evaluated on.
+        scored: Probabilities of every model on the evaluation rows.
+        features: The features, for the groups.
+        split: Names the evaluation days.
+        candidate: The trained network, with its thresholds.
     """
-    from tasks.evaluation import gate
-    from tasks.reporting import sections
-    from tasks.usecase import policy
+    import polars as pl
 
-    decision = gate.decide(evaluation, snapshot.content_hash, policy.PROMOTION)
-    publish("decision", sections.decision(decision))
-    return decision
+    from tasks.evaluation import fairness, metrics
+    from tasks.evaluation.bootstrap import Days
+    from tasks.model import groups
+    from tasks.reporting import fairness as section
+    from tasks.usecase import policy, segments
+
+    rows, probabilities = _evaluation_rows(features, split), pl.from_pandas(scored)
+    found = fairness.measure(
+        rows,
+        probabilities.get_column("label").to_numpy(),
+        probabilities.get_column(metrics.CANDIDATE).to_numpy(),
+        groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds),
+        Days.draw(rows.get_column("batch_day").to_numpy()),
+        segments.SENSITIVE,
+        policy.FAIRNESS,
+        policy.COSTS,
+        split.evaluation,
+        candidate.bundle_digest,
+    )
+    publish("fairness", section.fairness(found, policy.FAIRNESS))
+    return found
+
+
+@stage()
+def examine_behaviour(
+    features: LazyFrame[Features], snapshot: DataSnapshot, split: Split, network: FlyteDirectory, candidate: TrainedModel
+) -> Behaviour:
+    """Examine the candidate under inputs that are renamed, shifted, missing, unseen, noisy, hostile or rare.
+
+    Args:
+        features: Rows with their label, where known.
+        snapshot: The raw data, for features of renamed flights.
+        split: Names the evaluation days.
+        network: Bundle of the candidate.
+        candidate: What is known of it.
+    """
+    from tasks.evaluation import behaviour
+    from tasks.lake.snapshots import read_snapshot
+    from tasks.model.trained import load_network
+    from tasks.reporting import behaviour as section
+    from tasks.usecase import behaviour as expected
+    from tasks.usecase import policy, source
+    from tasks.usecase.features import LOOKBACK
+
+    rows = _evaluation_rows(features, split)
+    day = rows.get_column("batch_day").max()  # the newest one with a label
+    twins = expected.renamed(read_snapshot(snapshot, source.known_by, (day - LOOKBACK, day)), (day, day))
+    found = behaviour.examine(
+        rows,
+        load_network(local_path(network), candidate.bundle_digest),
+        candidate.threshold,
+        expected.EXPECTATIONS,
+        policy.BEHAVIOUR,
+        candidate.bundle_digest,
+        expected.KEY,
+        {expected.RENAMED: twins},
+    )
+    publish("behaviour", section.behaviour(found))
+    return found
 
 
 @stage()
@@ -111,19 +209,14 @@ def value_features(features: LazyFrame[Features], split: Split, network: FlyteDi
         network: Bundle of the candidate.
         candidate: The trained network.
     """
-    from tasks.contracts import describe
     from tasks.evaluation import importance
     from tasks.model.trained import load_network
     from tasks.reporting import data_value
     from tasks.usecase import policy
 
-    described = describe(Features)
-    groups: dict[str, list[str]] = {}
-    for name in (*candidate.categorical_features, *candidate.numeric_features):
-        groups.setdefault(described[name].metadata["group"], []).append(name)
     model = load_network(local_path(network), candidate.bundle_digest)
     rows = _evaluation_rows(features, split)
-    value = importance.measure(rows, model, groups, policy.DATA_VALUE, candidate.name, candidate.bundle_digest)
+    value = importance.measure(rows, model, _groups(candidate), policy.DATA_VALUE, candidate.name, candidate.bundle_digest)
     publish("feature value", data_value.features(value))
     return value
 
@@ -180,6 +273,113 @@ def judge_compression(
     )
     publish("compression", section.compression(found))
     return found
+
+
+@stage()
+def compare_mitigations(
+    features: LazyFrame[Features],
+    split: Split,
+    attribute: str,
+    network: FlyteDirectory,
+    model: TrainedModel,
+    reweighed: FlyteDirectory,
+    reweighed_model: TrainedModel,
+) -> Mitigation:
+    """Compare ways to less difference between groups: none, reweighing, and thresholds by group.
+
+    Args:
+        features: Rows with their label, where known.
+        split: Names the evaluation days.
+        attribute: Name of the sensitive attribute.
+        network: Bundle of the network as it is.
+        model: What is known of it, with thresholds by group.
+        reweighed: Bundle of the network that was trained on reweighed rows.
+        reweighed_model: What is known of that.
+    """
+    from tasks.evaluation import mitigation
+    from tasks.model.groups import required
+    from tasks.model.trained import load_network
+    from tasks.reporting import fairness
+    from tasks.usecase import policy, segments
+
+    found = mitigation.judge(
+        _evaluation_rows(features, split),
+        load_network(local_path(network), model.bundle_digest),
+        model,
+        load_network(local_path(reweighed), reweighed_model.bundle_digest),
+        reweighed_model,
+        required(attribute, segments.SENSITIVE),
+        policy.FAIRNESS,
+        policy.COSTS,
+        split.evaluation,
+    )
+    publish("mitigation", fairness.mitigation(found))
+    return found
+
+
+@stage(cached=False)
+def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: str) -> LocalExplanation:
+    """Say why a flight got its probability from a version; print the reasons, and write them to a page.
+
+    Args:
+        features: All flights known by then.
+        version: A registered version.
+        flight: The id of the flight.
+    """
+    from rich.console import Console
+
+    from tasks import local
+    from tasks.contracts import sensitive
+    from tasks.evaluation import explanation, lookup
+    from tasks.model.fetch import fetch
+    from tasks.model.groups import row_thresholds
+    from tasks.model.trained import load_network
+    from tasks.reporting import explanation as section
+    from tasks.reporting.page import page
+    from tasks.usecase import policy
+    from tasks.usecase.behaviour import KEY
+
+    assert version.bundle_uri is not None  # `find_version` gives one that is there
+    assert version.bundle_digest is not None
+    assert version.threshold is not None
+    row = lookup.pick(features, KEY, flight)
+    model = load_network(fetch(version.bundle_uri), version.bundle_digest)
+    found = explanation.explain_row(
+        row,
+        model,
+        explanation.typical(model.preprocessing, features),
+        _meanings(),
+        float(row_thresholds(row, version.threshold, version.grouping, version.group_thresholds)[0]),
+        KEY,
+        f"{policy.MODEL_NAME} version {version.version}",
+        version.bundle_digest,
+        sensitive(Features),
+    )
+    html = section.local(found)
+    if not local.is_pod():  # whose disk goes with it; there, the Deck has it
+        path = local.home() / "explanations" / f"{flight}-version-{version.version}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page(f"Why {flight}", html))
+        Console().print(f"  {path}", markup=False, highlight=False, soft_wrap=True)  # the reasons are what `pyflyte run` prints
+    publish("explanation", html)
+    return found
+
+
+def _groups(candidate: TrainedModel) -> dict[str, list[str]]:
+    """Return group to the features of it that the candidate has."""
+    from tasks.contracts import describe
+
+    described, groups = describe(Features), dict[str, list[str]]()
+    for name in (*candidate.categorical_features, *candidate.numeric_features):
+        groups.setdefault(described[name].metadata["group"], []).append(name)
+    return groups
+
+
+def _meanings() -> dict[str, str]:
+    """Return feature to what it says."""
+    from tasks.contracts import describe
+
+    return {name: column.description for name, column in describe(Features).items() if column.description}
 
 
 def _evaluation_rows(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyped-def]  # a polars frame

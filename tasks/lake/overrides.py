@@ -1,11 +1,15 @@
-"""Who let which batch pass, and why: a small Delta table beside the data, one row an override, never removed."""
+"""Who let which batch pass, and why: a small Delta table beside the data, one row an override, never removed.
+
+Validation goes by this table. Each row is in the audit trail as well, and first: no override without one.
+"""
 
 from __future__ import annotations
 
 import polars as pl
 
+from tasks.artifacts.audit import Act
 from tasks.artifacts.data import Override
-from tasks.lake import tables
+from tasks.lake import audit, tables
 
 SCHEMA = pl.Schema({"rule": pl.String(), "day": pl.Date(), "by": pl.String(), "reason": pl.String(), "at": pl.Datetime("us", "UTC")})
 
@@ -24,12 +28,14 @@ def read(lake: str) -> list[Override]:
 
 
 def add(lake: str, override: Override) -> None:
-    """Record one more.
+    """Record one more, in the audit trail and in the table.
 
     Raises:
-        LakeError: If the table is damaged, or another writer is at it.
+        LakeError: If the table is damaged, or another writer is at it, or the trail is broken.
         StorageError: If it cannot be written.
     """
+    subject = f"{override.rule} on {override.day or 'any day'}"
+    audit.append(lake, Act.OVERRIDE, override.by, subject, override.reason, override.model_dump_json(), override.at)
     rows = [row.model_dump() for row in (*read(lake), override)]
     tables.overwrite(_uri(lake), pl.DataFrame(rows, schema=SCHEMA))
 

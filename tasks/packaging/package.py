@@ -59,6 +59,8 @@ def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name
             "features_hash": record.features_hash,
             "seed": record.seed,
         }
+        if record.grouping is not None and record.group_thresholds:
+            card |= {"grouping": record.grouping.model_dump(), "group_thresholds": record.group_thresholds}
         (path / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
 
     return bundle.write(folder, fill)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import polars as pl
 from pydantic import ValidationError
 
+from tasks import provenance
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction, SourceUse
 from tasks.artifacts.record import Window
@@ -25,8 +23,6 @@ from tasks.lake.ledger import UNDATED
 
 log = logging.getLogger(__name__)
 
-_UNKNOWN = "unknown"
-_ROOT = Path(__file__).resolve().parents[2]
 _PREDICTION = re.compile(r"([0-9a-f]{12})-[0-9A-Za-z_-]+")
 _MEND_ID = "give the prediction_id of the service's answer, <12 digits of the package's digest>-<anything>, or a --model_version"
 
@@ -48,8 +44,8 @@ def tags(snapshot: DataSnapshot, owner: str, model: TrainedModel) -> dict[str, s
         "split": model.split.model_dump_json(),
         "device": model.device,
         "precision": model.precision,
-        "code_commit": _commit(),
-        "lock_hash": _lock(),
+        "code_commit": provenance.commit(),
+        "lock_hash": provenance.lock_hash(),
     }
 
 
@@ -94,14 +90,14 @@ def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
         "features": (recipe.features_hash, again.features_hash),
         "split": (str(recipe.split), str(split)),
         "device": (f"{recipe.device}, {recipe.precision}", f"{again.device}, {again.precision}"),
-        "code commit": (recipe.code_commit, _commit()),
-        "lock": (recipe.lock_hash, _lock()),
+        "code commit": (recipe.code_commit, provenance.commit()),
+        "lock": (recipe.lock_hash, provenance.lock_hash()),
     }
     return Reproduction(
         version=recipe.version,
         bundle_digest=recipe.bundle_digest,
         again_digest=again.bundle_digest,
-        differs=[f"{name} {then}, now {now}" for name, (then, now) in pairs.items() if then != now or then == _UNKNOWN],
+        differs=[f"{name} {then}, now {now}" for name, (then, now) in pairs.items() if then != now or then == provenance.UNKNOWN],
     )
 
 
@@ -212,19 +208,3 @@ def _version_behind(name: str, versions: Mapping[int, Tags], prediction_id: str)
         told = f"versions {', '.join(map(str, found))}" if found else "none"
         raise RegistryError(f"one version of {name} must have a package of digest {form[1]}...", told, _MEND_ID)
     return found[0]
-
-
-def _commit() -> str:
-    """Return the commit that the code was checked out at, marked if files differ from it."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"], cwd=_ROOT, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return _UNKNOWN
-    return done.stdout.strip()
-
-
-def _lock() -> str:
-    lock = _ROOT / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else _UNKNOWN

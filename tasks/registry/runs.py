@@ -36,7 +36,9 @@ class Judged:
     decision: Decision
     package: Path
     bento: Path
+    dossier: Path
     package_digest: str
+    dossier_digest: str
     lineage: Mapping[str, str]
 
 
@@ -99,6 +101,7 @@ def _candidate(use_case: str, judged: Judged) -> Entry:
     tags = {
         "candidate_digest": judged.model.bundle_digest,
         "package_digest": judged.package_digest,
+        "dossier_digest": judged.dossier_digest,
         "verdict": decision.verdict.value,
         "incumbent_version": "none" if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
         _NOTE: "\n".join([f"**{decision.verdict.value}**", "", *(f"- {reason}" for reason in decision.reasons)]),
@@ -113,7 +116,7 @@ def _candidate(use_case: str, judged: Judged) -> Entry:
         entry,
         tags={**entry.tags, **tags},
         documents={**entry.documents, **{file: record.model_dump_json(indent=1) for file, record in records.items()}},
-        folders={"package": judged.package, "bento": judged.bento},
+        folders={"package": judged.package, "bento": judged.bento, "dossier": judged.dossier},
     )
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from flytekit.types.directory import FlyteDirectory
 
+from tasks.artifacts.audit import Approval, AuditReport
 from tasks.artifacts.data import DataSnapshot
-from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
 from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
 from tasks.artifacts.search import Search, Tracked
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
-from tasks.execution import LIGHT, publish, stage, tracking_uri
+from tasks.errors import LakeError, PromotionRefused
+from tasks.execution import LIGHT, lake_uri, publish, stage, tracking_uri
+from tasks.usecase import policy
+
+APPROVAL_TIME = timedelta(hours=policy.APPROVAL_HOURS)
+"""How long Flyte waits for a person's answer: as long as an answer holds."""
 
 
 @stage(cached=False, resources=LIGHT)
@@ -25,7 +32,6 @@ def find_incumbent(candidate: TrainedModel) -> Incumbent:
         candidate: The trained network; one that was judged before meets the same champion again.
     """
     from tasks.registry.versions import Registry
-    from tasks.usecase import policy
 
     return Registry(tracking_uri(), policy.MODEL_NAME).incumbent(candidate.bundle_digest)
 
@@ -34,35 +40,191 @@ def find_incumbent(candidate: TrainedModel) -> Incumbent:
 def register(
     package: FlyteDirectory,
     bento: FlyteDirectory,
+    dossier: FlyteDirectory,
     model: TrainedModel,
     baselines: list[TrainedModel],
     snapshot: DataSnapshot,
     evaluation: Evaluation,
     decision: Decision,
 ) -> RegisteredModel:
-    """Register the package with its lineage: as champion if the decision says so, else as challenger.
+    """Register the package with its lineage as challenger, and record the decision on it in the audit trail.
 
     Args:
         package: The package.
         bento: The Bento built from it.
+        dossier: The sealed folder with dossier.html and dossier.json.
         model: What is known of the model.
         baselines: What is known of the baselines that it was judged beside.
         snapshot: The data that it was trained on.
         evaluation: Its metrics.
         decision: The verdict on it.
     """
+    from datetime import UTC, datetime
+
     from tasks.model.bundle import digest
-    from tasks.registry import lineage
+    from tasks.registry import lineage, promotion
     from tasks.registry.runs import Judged
     from tasks.registry.versions import Registry
     from tasks.reporting import sections
-    from tasks.usecase import policy
 
-    folder, tags = local_path(package), lineage.tags(snapshot, policy.OWNER, model)
-    judged = Judged(model, baselines, evaluation, decision, folder, local_path(bento), digest(folder), tags)
-    registered = Registry(tracking_uri(), policy.MODEL_NAME).register(judged)
+    registry, folder, file = Registry(tracking_uri(), policy.MODEL_NAME), local_path(package), local_path(dossier)
+    tags = lineage.tags(snapshot, policy.OWNER, model)
+    sums = digest(folder), promotion.dossier_digest(file)
+    registered = registry.register(Judged(model, baselines, evaluation, decision, folder, local_path(bento), file, *sums, tags))
+    promotion.record_decision(registry, lake_uri(), registered.version, decision, f"{__name__}.register", datetime.now(UTC))
     publish("registry", sections.registered(registered))
     return registered
+
+
+@stage(cached=False, resources=LIGHT)
+def is_promoted(decision: Decision) -> bool:
+    """Tell the workflow's conditional whether the decision promotes the version by itself.
+
+    Args:
+        decision: The verdict on it.
+    """
+    return decision.verdict == Verdict.PROMOTE
+
+
+@stage(cached=False, resources=LIGHT)
+def keep_challenger(registered: RegisteredModel, decision: Decision) -> RegisteredModel:
+    """Leave the version as challenger, and tell the operator what a person can do.
+
+    Args:
+        registered: The version.
+        decision: The verdict on it.
+    """
+    import logging
+
+    log = logging.getLogger("tasks.registry")
+    log.info("version %d stays challenger: %s: %s", registered.version, decision.verdict.value, "; ".join(decision.reasons))
+    if decision.verdict == Verdict.REVIEW:
+        log.info('read its dossier, then: make approve VERSION=%d BY="your name" REASON="why" DOSSIER="its sum"', registered.version)
+    return registered
+
+
+@stage(cached=False, resources=LIGHT)
+def promote(model_version: int) -> RegisteredModel:
+    """Make a version champion, if its decision or a person's approval allows it; once.
+
+    Args:
+        model_version: The version.
+    """
+    from datetime import UTC, datetime
+
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+    from tasks.reporting import sections
+
+    registry = Registry(tracking_uri(), policy.MODEL_NAME)
+    promoted = promotion.promote(registry, lake_uri(), model_version, f"{__name__}.promote", datetime.now(UTC))
+    publish("registry", sections.registered(promoted))
+    return promoted
+
+
+@stage(cached=False, resources=LIGHT)
+def present(model_version: int, by: str, reason: str, dossier: str) -> str:
+    """Show a person what is to be approved, and return it in a line; refuse what no approval could help.
+
+    Args:
+        model_version: The version.
+        by: Who is asked.
+        reason: Why it may become champion.
+        dossier: At least the first 12 digits of the sum of the dossier that was read.
+    """
+    import sys
+
+    from tasks import local
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+    from tasks.reporting import audit, judgement
+
+    asked = promotion.review(Registry(tracking_uri(), policy.MODEL_NAME), lake_uri(), model_version, by, reason, dossier)
+    publish("decision", judgement.decision(asked.decision))
+    if not local.is_pod():
+        # Flyte's gate takes whatever stands in standard input for the answer, and an empty line for yes.
+        if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+            raise PromotionRefused(
+                "a person must approve, on a terminal or in Flyte's console",
+                "standard input that is no terminal",
+                "run `make approve` in a terminal",
+            )
+        print(audit.question(asked.decision, model_version, asked.dossier_uri), flush=True)
+    return audit.asked(policy.MODEL_NAME, model_version, asked.decision, asked.dossier_digest, by)
+
+
+@stage(cached=False, resources=LIGHT)
+def record_approval(presented: str, model_version: int, by: str, reason: str, dossier: str) -> Approval:
+    """Record a person's approval, which holds for some hours.
+
+    Args:
+        presented: What was approved, as Flyte's gate let it pass.
+        model_version: The version.
+        by: Who approved.
+        reason: Why it may become champion.
+        dossier: At least the first 12 digits of the sum of the dossier that was read.
+    """
+    import logging
+    from datetime import UTC, datetime
+
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+
+    registry, now = Registry(tracking_uri(), policy.MODEL_NAME), datetime.now(UTC)
+    given = promotion.approve(registry, lake_uri(), model_version, by, reason, dossier, now, policy.APPROVAL_HOURS)
+    logging.getLogger("tasks.registry").info("approved: %s", presented)
+    return given
+
+
+@stage(cached=False, resources=LIGHT)
+def roll_back(to: int, by: str, reason: str) -> RegisteredModel:
+    """Make an earlier version champion again.
+
+    Args:
+        to: The version.
+        by: Who answers for it; empty for the name of the operating system's user.
+        reason: Why it is brought back.
+    """
+    import getpass
+    from datetime import UTC, datetime
+
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+    from tasks.reporting import sections
+
+    registry = Registry(tracking_uri(), policy.MODEL_NAME)
+    champion = promotion.roll_back(registry, lake_uri(), to, by or getpass.getuser(), reason, datetime.now(UTC))
+    publish("registry", sections.registered(champion))
+    return champion
+
+
+@stage(cached=False, resources=LIGHT)
+def audit() -> AuditReport:
+    """Verify the audit trail, and hold it to the registry."""
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+    from tasks.reporting import audit as section
+
+    report = promotion.inspect(Registry(tracking_uri(), policy.MODEL_NAME), lake_uri())
+    publish("audit", section.audit(report))
+    return report
+
+
+@stage(cached=False, resources=LIGHT)
+def require_whole(report: AuditReport) -> AuditReport:
+    """Let a report of the audit trail pass unless the trail is broken. Apart from the task before, so that its Deck is there.
+
+    Args:
+        report: What was found.
+    """
+    if not report.is_whole:
+        print(report, flush=True)
+        raise LakeError(
+            "the audit trail must be whole, and the registry must follow it",
+            f"row {report.broken_at}, which {report.problem}",
+            "find out who did it; then bring the folder `audit` of the lake back from a backup, or roll back what was done by hand",
+        )
+    return report
 
 
 @stage(cached=False, resources=LIGHT)
@@ -74,7 +236,6 @@ def track_search(search: Search) -> Tracked:
     """
     from tasks.registry.runs import log_search
     from tasks.registry.tracking import Tracker
-    from tasks.usecase import policy
 
     return log_search(Tracker(tracking_uri(), policy.MODEL_NAME), policy.MODEL_NAME, search)
 
@@ -87,7 +248,6 @@ def find_champion(snapshot: DataSnapshot) -> ChampionState:
         snapshot: The newest data; the champion is looked up after it is there.
     """
     from tasks.registry.versions import Registry
-    from tasks.usecase import policy
 
     return Registry(tracking_uri(), policy.MODEL_NAME).champion()
 
@@ -103,7 +263,6 @@ def trace(model_version: int, prediction_id: str) -> Lineage:
     from tasks.registry import lineage
     from tasks.registry.versions import Registry
     from tasks.reporting import lineage as section
-    from tasks.usecase import policy
 
     versions = Registry(tracking_uri(), policy.MODEL_NAME).tags()
     found = lineage.trace(policy.MODEL_NAME, versions, model_version, prediction_id)
@@ -128,7 +287,6 @@ def recall(model_version: int) -> Recalled:
     """
     from tasks.registry import lineage
     from tasks.registry.versions import Registry
-    from tasks.usecase import policy
 
     snapshot, recipe = lineage.recall(policy.MODEL_NAME, Registry(tracking_uri(), policy.MODEL_NAME).tags(), model_version)
     return Recalled(snapshot, recipe, recipe.config)
@@ -156,6 +314,18 @@ def named_versions() -> NamedData:
     """Return the data that registered versions name, which upkeep must leave whole."""
     from tasks.registry import lineage
     from tasks.registry.versions import Registry
-    from tasks.usecase import policy
 
     return lineage.named(Registry(tracking_uri(), policy.MODEL_NAME).tags())
+
+
+@stage(cached=False, resources=LIGHT)
+def find_version(snapshot: DataSnapshot, model_version: int) -> Incumbent:
+    """Find a version's package and threshold.
+
+    Args:
+        snapshot: The newest data; the version is looked up after it is there.
+        model_version: The version, or 0 for the champion.
+    """
+    from tasks.registry.versions import Registry
+
+    return Registry(tracking_uri(), policy.MODEL_NAME).deployed(model_version)

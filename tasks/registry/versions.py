@@ -1,18 +1,27 @@
 """The registry: versions with their lineage, and the aliases `champion`, `challenger` and `previous`, in MLflow.
 
 The only module that changes the registry. Everything here can be run again after a kill: a package that is already
-registered is found by its digest, and aliases are set last.
+registered is found by its digest, and aliases are set last. Who may become champion is decided in `promotion`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.audit import AuditEntry
+from tasks.artifacts.evaluation import Decision
+from tasks.artifacts.fairness import Grouping
 from tasks.artifacts.record import Window
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
+from tasks.artifacts.training import TrainedModel
 from tasks.errors import RegistryError
+from tasks.model import bundle
+from tasks.model.fetch import fetch
 from tasks.registry import runs
 from tasks.registry.runs import Judged
 from tasks.registry.tracking import Tracker
@@ -20,8 +29,12 @@ from tasks.registry.tracking import Tracker
 log = logging.getLogger(__name__)
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+DOSSIER, DOSSIER_URI = "dossier_digest", "dossier_uri"
 _CANDIDATE, _INCUMBENT, _PACKAGE = "candidate_digest", "incumbent_version", "package_digest"
+_DECISION = "decision_digest"
+_GROUPING, _GROUP_THRESHOLDS = "grouping", "group_thresholds"
 _SETTLED = "alias_settled"
+_ROW = "audit_"  # and an act: number and hash of the newest row on it
 _NONE = "none"
 
 
@@ -55,16 +68,21 @@ class Registry:
         seen = self._by_tag(_CANDIDATE, candidate_digest)
         if seen is not None:
             recorded = seen.tags[_INCUMBENT]
-            return _none() if recorded == _NONE else self._incumbent(self._version(int(recorded)))
+            return _none() if recorded == _NONE else self._incumbent(self.version(int(recorded)))
         champion = self._by_alias(CHAMPION)
         return _none() if champion is None else self._incumbent(champion)
 
     def _incumbent(self, version: Any) -> Incumbent:
+        tags = version.tags
         return Incumbent(
             version=int(version.version),
             bundle_uri=f"{version.source}",
-            bundle_digest=version.tags[_PACKAGE],
-            threshold=float(version.tags["threshold"]),
+            bundle_digest=tags[_PACKAGE],
+            threshold=float(tags["threshold"]),
+            features_digest=tags.get("features_digest"),
+            contract_digest=tags.get("contract_digest"),
+            grouping=Grouping.model_validate_json(tags[_GROUPING]) if _GROUPING in tags else None,
+            group_thresholds=json.loads(tags.get(_GROUP_THRESHOLDS, "{}")),
         )
 
     def champion(self) -> ChampionState:
@@ -75,7 +93,8 @@ class Registry:
         """
         version = self._by_alias(CHAMPION)
         if version is None:
-            raise RegistryError(f"{self.name} must have a champion", "none", "run `make retrain`; a decision of PROMOTE makes one")
+            mend = "run `make retrain`: a decision of PROMOTE makes one, one of REVIEW after `make approve`"
+            raise RegistryError(f"{self.name} must have a champion", "none", mend)
         tags = version.tags
         return ChampionState(
             version=int(version.version),
@@ -87,39 +106,105 @@ class Registry:
         )
 
     def register(self, judged: Judged) -> RegisteredModel:
-        """Register a package, and set its alias by the decision, once: `champion` on PROMOTE, else `challenger`.
+        """Register a package, once, as `challenger`; judged anew, its version says what it was judged by last.
 
         Args:
             judged: The candidate with its package and the verdict on it.
         """
-        model, evaluation, decision = judged.model, judged.evaluation, judged.decision
+        model = judged.model
         self._reach(lambda: self._ensure_model())
         version = self._by_tag(_CANDIDATE, model.bundle_digest)
         if version is None or version.tags[_PACKAGE] != judged.package_digest:
             run = runs.log_candidate(self._tracker, self.name, judged)
-            tags = {
-                **judged.lineage,
-                _CANDIDATE: model.bundle_digest,
-                _PACKAGE: judged.package_digest,
-                _INCUMBENT: _NONE if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
-                "features_hash": model.features_hash,
-                "threshold": repr(model.threshold),
-                "seed": str(model.seed),
-                "evaluation_first_day": str(evaluation.window.first_day),
-                "evaluation_last_day": str(evaluation.window.last_day),
-                "evaluation_log_loss": repr(evaluation.of(model.name).log_loss.value),
-                "verdict": decision.verdict.value,
-            }
-            source = f"{run.info.artifact_uri}/package"
-            version = self._client.create_model_version(self.name, source=source, run_id=run.info.run_id, tags=tags)
+            made = {"source": f"{run.info.artifact_uri}/package", "run_id": run.info.run_id}
+            tags = _of_model(judged) | _of_judgement(judged, run)
+            version = self._reach(lambda: self._client.create_model_version(self.name, **made, tags=tags))
+        elif version.tags.get(_DECISION) != _digest(judged.decision):
+            run = runs.log_candidate(self._tracker, self.name, judged)
+            self._tag(int(version.version), _of_judgement(judged, run))
         number = int(version.version)
         if _SETTLED not in version.tags:
-            # Once only: a repeated run must not undo what came after it, a rollback by a person among it.
-            self._set_alias(number, decision.verdict)
-            self._client.set_model_version_tag(self.name, str(number), _SETTLED, "true")
-        aliases = [a for a in (CHAMPION, CHALLENGER, PREVIOUS) if self.version_of(a) == number]
-        log.info("version %d of %s: %s", number, self.name, ", ".join(aliases) or "no alias")
-        return RegisteredModel(name=self.name, version=number, aliases=aliases, package_digest=judged.package_digest, run_id=version.run_id)
+            # Once only: a repeated run must not undo what came after it.
+            self._reach(lambda: self._client.set_registered_model_alias(self.name, CHALLENGER, str(number)))
+            self._tag(number, {_SETTLED: "true"})
+        registered = self.registered(number)
+        log.info("version %d of %s: %s", number, self.name, ", ".join(registered.aliases) or "no alias")
+        return registered
+
+    def deployed(self, number: int) -> Incumbent:
+        """Return a version's package and threshold, with those of groups.
+
+        Args:
+            number: The version, or 0 for the champion.
+
+        Raises:
+            RegistryError: If there is no such version.
+        """
+        wanted = number or self.version_of(CHAMPION)
+        if wanted is None:
+            raise RegistryError(f"{self.name} must have a champion", "none", "run `make retrain`; a decision of PROMOTE makes one")
+        return self._incumbent(self.version(wanted))
+
+    def registered(self, number: int) -> RegisteredModel:
+        """Return a version with its aliases as they are.
+
+        Raises:
+            RegistryError: If there is no such version.
+        """
+        version = self.version(number)
+        aliases = [alias for alias in (CHAMPION, CHALLENGER, PREVIOUS) if self.version_of(alias) == number]
+        return RegisteredModel(
+            name=self.name,
+            version=number,
+            aliases=aliases,
+            package_digest=version.tags[_PACKAGE],
+            run_id=version.run_id,
+            dossier_digest=version.tags.get(DOSSIER, ""),
+        )
+
+    def version(self, number: int) -> Any:
+        """Return MLflow's version of a number, with `tags`, `source` and `run_id`.
+
+        Raises:
+            RegistryError: If there is no such version.
+        """
+        found = self._find(number)
+        if found is None:
+            listed = ", ".join(map(str, sorted(self.tags()))) or "none; run `make retrain`"
+            mend = f"choose one of the versions there are: {listed}"
+            raise RegistryError(f"{self.name} must have version {number}", "none of that number", mend)
+        return found
+
+    def make_champion(self, number: int, before: int | None) -> None:
+        """Let a version be champion, and the one before it `previous`; done again it changes nothing.
+
+        Args:
+            number: The version.
+            before: The champion until now, or None.
+        """
+        if before is not None:
+            self._reach(lambda: self._client.set_registered_model_alias(self.name, PREVIOUS, str(before)))
+        if self.version_of(CHALLENGER) == number:
+            self._reach(lambda: self._client.delete_registered_model_alias(self.name, CHALLENGER))
+        self._reach(lambda: self._client.set_registered_model_alias(self.name, CHAMPION, str(number)))
+        log.info("version %d of %s: champion%s", number, self.name, "" if before is None else f", version {before}: previous")
+
+    def anchor(self, number: int, row: AuditEntry) -> None:
+        """Keep a row's number and hash with the version that it is about: the act is done, and the row must stay."""
+        self._tag(number, {f"{_ROW}{row.act.value}": f"{row.number} {row.hash}"})
+
+    def is_pending(self, number: int, row: AuditEntry) -> bool:
+        """Return whether the act of a row is still to be done: neither it nor a later one of its kind is kept with its version."""
+        version = self._find(number)
+        if version is None:  # it was deleted: nothing is left to do with it
+            return False
+        kept = version.tags.get(f"{_ROW}{row.act.value}")
+        return kept is None or int(kept.split()[0]) < row.number
+
+    def anchors(self) -> dict[int, str]:
+        """Return number and hash of each row of the trail that versions keep."""
+        kept = (text.split() for tags in self.tags().values() for key, text in tags.items() if key.startswith(_ROW))
+        return {int(number): digest for number, digest in kept}
 
     def tags(self) -> dict[int, dict[str, str]]:
         """Return the tags of every version."""
@@ -134,16 +219,27 @@ class Registry:
         version = self._by_alias(alias)
         if version is None:
             raise RegistryError(f"{self.name} must have a {alias}", "no version of that alias", "run `make retrain`")
-        return f"{self._client.get_run(version.run_id).info.artifact_uri}/bento"
+        return self._bento(version)
 
-    def _set_alias(self, number: int, verdict: Verdict) -> None:
-        if verdict != Verdict.PROMOTE:
-            self._client.set_registered_model_alias(self.name, CHALLENGER, str(number))
-            return
-        champion = self.version_of(CHAMPION)
-        if champion is not None and champion != number:
-            self._client.set_registered_model_alias(self.name, PREVIOUS, str(champion))
-        self._client.set_registered_model_alias(self.name, CHAMPION, str(number))
+    def require_whole(self, number: int) -> str:
+        """Return the digest of a version's package, once it and the Bento are known to be there, unaltered.
+
+        Raises:
+            RegistryError: If there is no such version.
+            BundleError: If one of them is gone or altered.
+        """
+        version = self.version(number)
+        digest: str = version.tags[_PACKAGE]
+        bundle.verify(fetch(version.source), digest)
+        bundle.verify(fetch(self._bento(version)))
+        return digest
+
+    def _bento(self, version: Any) -> str:
+        return f"{self._reach(lambda: self._client.get_run(version.run_id)).info.artifact_uri}/bento"
+
+    def _tag(self, number: int, tags: dict[str, str]) -> None:
+        for key, text in tags.items():
+            self._reach(partial(self._client.set_model_version_tag, self.name, str(number), key, text))
 
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
@@ -154,11 +250,18 @@ class Registry:
             self._client.create_registered_model(self.name)
 
     def _by_alias(self, alias: str) -> Any | None:
+        return self._look(lambda: self._client.get_model_version_by_alias(self.name, alias))
+
+    def _find(self, number: int) -> Any | None:
+        return self._look(lambda: self._client.get_model_version(self.name, str(number)))
+
+    def _look(self, call: Callable[[], Any]) -> Any | None:
+        """Return what MLflow finds, or None."""
         from mlflow.exceptions import MlflowException
 
         def look() -> Any | None:
             try:
-                return self._client.get_model_version_by_alias(self.name, alias)
+                return call()
             except MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
@@ -173,8 +276,45 @@ class Registry:
         found = self._reach(lambda: self._client.search_model_versions(f"name = '{self.name}' and tags.{key} = '{value}'"))
         return max(found, key=lambda version: int(version.version), default=None)
 
-    def _version(self, number: int) -> Any:
-        return self._reach(lambda: self._client.get_model_version(self.name, str(number)))
+
+def _of_model(judged: Judged) -> dict[str, str]:
+    """Return the tags that say what a version is."""
+    model, evaluation = judged.model, judged.evaluation
+    return {
+        **judged.lineage,
+        _CANDIDATE: model.bundle_digest,
+        _PACKAGE: judged.package_digest,
+        _INCUMBENT: _NONE if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
+        "features_hash": model.features_hash,
+        "threshold": repr(model.threshold),
+        **_groups(model),
+        "seed": str(model.seed),
+        "evaluation_first_day": str(evaluation.window.first_day),
+        "evaluation_last_day": str(evaluation.window.last_day),
+        "evaluation_log_loss": repr(evaluation.of(model.name).log_loss.value),
+    }
+
+
+def _of_judgement(judged: Judged, run: Any) -> dict[str, str]:
+    """Return the tags that say what it was judged by; the decision comes last, as a kill may come between."""
+    return {
+        "verdict": judged.decision.verdict.value,
+        "features_digest": judged.decision.features_digest,
+        "contract_digest": judged.decision.contract_digest,
+        DOSSIER: judged.dossier_digest,
+        DOSSIER_URI: f"{run.info.artifact_uri}/dossier",
+        _DECISION: _digest(judged.decision),
+    }
+
+
+def _groups(model: TrainedModel) -> dict[str, str]:
+    if model.grouping is None:
+        return {}
+    return {_GROUPING: model.grouping.model_dump_json(), _GROUP_THRESHOLDS: json.dumps(model.group_thresholds, sort_keys=True)}
+
+
+def _digest(decision: Decision) -> str:
+    return hashlib.sha256(decision.model_dump_json().encode()).hexdigest()
 
 
 def _none() -> Incumbent:

@@ -62,5 +62,5 @@ def to_html(block: Block) -> str:
             return page.bullets(items)
         case Grid(headers, rows):
             return page.table(headers, rows)
-        case words:
-            return page.paragraph(words)
+        case said:
+            return page.words(said)

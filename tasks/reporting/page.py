@@ -22,12 +22,14 @@ _MARKS = {
     "info": ("→", ("CHALLENGE",)),
 }
 _TONES = {verdict: (tone, sign) for tone, (sign, verdicts) in _MARKS.items() for verdict in verdicts}
-_MOST_ROWS = 200  # of a table: more is a file's work, and a page stays below half a megabyte
 _MOST_CHARACTERS = 400  # of a cell
+_STYLES = re.compile(r"<style>.*?</style>", re.DOTALL)
 _LONG = 34  # characters: a digest rather than a name or a number
-_DAY = re.compile(r"<td>(\d{4}-\d\d-\d\d)</td>")
+_DAY = re.compile(r"<td>(\d{4}-\d\d-\d\d(?: to \d{4}-\d\d-\d\d)?)</td>")
 _NUMBER = re.compile(r"[<+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?( ?(%|s|min|h|MB)( \d+ (s|min))?)?( \[[^\]]*\])?")
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+MOST_ROWS = 200
+"""Of a table: more is a file's work, and a page stays below half a megabyte."""
 NOTHING = "-"
 """What a table shows where there is no value."""
 
@@ -67,14 +69,19 @@ def heading(title: str) -> str:
     return f"<h2>{escape(title)}</h2>"
 
 
-def paragraph(words: str) -> str:
+def paragraph(said: str) -> str:
     """Return a paragraph of explanation."""
-    return f'<p class="note">{escape(words)}</p>'
+    return f'<p class="note">{escape(said)}</p>'
+
+
+def words(said: str) -> str:
+    """Return a paragraph of what is said itself, rather than of how it is to be read."""
+    return f"<p>{escape(said)}</p>"
 
 
 def bullets(items: Sequence[str]) -> str:
     """Return a list of texts, none for an empty one."""
-    return f"<ul>{''.join(f'<li>{escape(text.clip(item, _MOST_CHARACTERS))}</li>' for item in items[:_MOST_ROWS])}</ul>" if items else ""
+    return f"<ul>{''.join(f'<li>{escape(text.clip(item, _MOST_CHARACTERS))}</li>' for item in items[:MOST_ROWS])}</ul>" if items else ""
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> str:
@@ -105,7 +112,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     import pandas as pd
     from flytekitplugins.deck.renderer import TableRenderer
 
-    cells = [[NOTHING if c is None else text.clip(str(c), _MOST_CHARACTERS) for c in row] for row in rows[:_MOST_ROWS]]
+    cells = [[NOTHING if c is None else text.clip(str(c), _MOST_CHARACTERS) for c in row] for row in rows[:MOST_ROWS]]
     # By number, and titled afterwards: two columns may have one title.
     frame = pd.DataFrame(cells, columns=range(len(headers)), dtype=str)
     with pd.option_context("display.max_colwidth", None, "display.html.border", 0):
@@ -122,6 +129,11 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _is_numeric(cells: Sequence[str]) -> bool:
     known = [cell for cell in cells if cell != NOTHING]
     return bool(known) and all(_NUMBER.fullmatch(cell) for cell in known)
+
+
+def folded(summary: str, body: str) -> str:
+    """Return what is shown on demand, below a line that says what it is."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
 def fragment(*parts: str) -> str:
@@ -145,8 +157,20 @@ def page(title: str, body: str, links: Sequence[Entry] = ()) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n{STYLE}\n</head>\n"
         f'<body class="evergreen-page">\n<main class="evergreen">\n{nav}<h1>{escape(title)}</h1>\n'
-        f"{body.replace(STYLE, '')}\n</main>\n</body>\n</html>\n"
+        f"{_once(body.replace(STYLE, ''))}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _once(body: str) -> str:
+    """Return a body in which each further style stands once: the renderer of tables gives one with every table."""
+    seen: set[str] = set()
+
+    def kept(found: re.Match[str]) -> str:
+        is_new = found[0] not in seen
+        seen.add(found[0])
+        return found[0] if is_new else ""
+
+    return _STYLES.sub(kept, body)
 
 
 def index(title: str, entries: Sequence[Entry], body: str = "") -> str:

@@ -1,15 +1,13 @@
 """Small plots as `<img>` tags: PNG of a few tens of kilobytes within the page, each with a text that says the same.
 
-matplotlib is imported within the functions and used through its `Figure` on the Agg canvas; pyplot keeps global state.
+What they are drawn with stands in `drawing.py`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tasks.artifacts.data_value import FeatureImportance, GroupImportance, LearningPoint
 from tasks.artifacts.evaluation import CalibrationBin, ModelMetrics, SegmentMetrics
@@ -17,68 +15,14 @@ from tasks.artifacts.monitoring import DayQuality
 from tasks.artifacts.record import Interval
 from tasks.artifacts.search import Trial, TrialState
 from tasks.reporting import text
-from tasks.reporting.page import escape
+from tasks.reporting.drawing import LABEL, Dot, canvas, image, once, whiskers
 from tasks.reporting.style import BLACK, BLUE, GREY, ORANGE, SKY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-_DPI = 110
-_WIDTH = 8.6  # inches: 946 pixels, nearly the width of the page's column
-_COLOURS = 64  # of the palette: text and four hues with their edges
-_MOST_DOTS = 30
-_LABEL = 56  # characters of a label beside a dot
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "text.parse_math": False,  # a dollar in a name is a dollar
-}
 
 
-class Dot(NamedTuple):
-    """One line of a dot-and-whisker plot."""
-
-    label: str
-    interval: Interval
-    colour: str = BLUE
-
-
-@contextmanager
-def _figure(height: float, width: float = _WIDTH) -> Iterator[Figure]:
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the user's own style is
-        matplotlib.rcParams.update(_STYLE)
-        yield Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-
-
-def _image(figure: Figure, alt: str) -> str:
-    """Draw a figure, and return it as an image tag with an alternative text."""
-    from flytekitplugins.deck.renderer import ImageRenderer
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    width, height = canvas.get_width_height()
-    drawn = Image.frombytes("RGBA", (width, height), bytes(canvas.buffer_rgba())).convert("RGB")
-    small = drawn.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)  # keeps pure hues
-    small.putpalette([255 if value > 250 else value for value in small.getpalette() or []])  # and white as the page's
-    tag = ImageRenderer().to_html(small)
-    return re.sub(r'alt="[^"]*"', lambda _: f'alt="{escape(alt)}" width="{width}" height="{height}"', tag, count=1)
-
-
+@once
 def rows_by_day(rows: Mapping[str, int]) -> str:
     """Draw the rows of each day; a day without rows is a gap.
 
@@ -93,7 +37,7 @@ def rows_by_day(rows: Mapping[str, int]) -> str:
         f"Rows by day, {days[0]} to {days[-1]}: fewest {text.count(rows[least])} on {least}, "
         f"most {text.count(rows[most])} on {most}, {len(days)} days with rows."
     )
-    with _figure(2.3) as figure:
+    with canvas(2.3) as figure:
         axes = figure.subplots()
         axes.bar(_dates(days), [rows[day] for day in days], width=0.9, color=SKY)
         axes.grid(visible=False, axis="x")
@@ -101,33 +45,38 @@ def rows_by_day(rows: Mapping[str, int]) -> str:
         axes.set_ylabel("rows")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         _date_axis(axes)
-        return _image(figure, alt)
+        return image(figure, alt)
 
 
+@once
 def models(metrics: Sequence[ModelMetrics], champion: int | None = None) -> str:
     """Draw each model's log-loss with its interval, the candidate in blue."""
     colours = {text.CANDIDATE: BLUE, "incumbent": VERMILION}
     dots = [Dot(text.model(m.model, champion), m.log_loss, colours.get(m.model, BLACK)) for m in metrics]
     candidate = next((m.log_loss.value for m in metrics if m.model == text.CANDIDATE), None)
-    return _whiskers(dots, "Log-loss by model, lower is better", "log-loss (lower is better)", candidate, "")
+    return whiskers(dots, "Log-loss by model, lower is better", "log-loss (lower is better)", candidate, "")
 
 
+@once
 def segments(found: Sequence[SegmentMetrics]) -> str:
     """Draw each segment's log-loss with its interval, worst first, with a line for all rows."""
     everywhere = next((s.log_loss.value for s in found if s.segment == "all"), None)
     worst = sorted((s for s in found if s.segment != "all"), key=lambda s: (-s.log_loss.value, s.segment))
     dots = [Dot(_segment_label(s), s.log_loss) for s in worst]
-    return _whiskers(dots, "Log-loss by segment, worst first", "log-loss of the candidate (lower is better)", everywhere, "all rows")
+    return whiskers(dots, "Log-loss by segment, worst first", "log-loss of the candidate (lower is better)", everywhere, "all rows")
 
 
+@once
 def segment_gains(found: Sequence[SegmentMetrics]) -> str:
-    """Draw each segment's paired gain over the champion, smallest first; one that is worse for certain is vermilion."""
-    paired = [(s, s.gain_over_incumbent) for s in found if s.gain_over_incumbent is not None]
+    """Draw each segment's paired gain over the champion in percent, smallest first; one that is worse is vermilion."""
+    paired = [(s, s.paired.gain) for s in found if s.paired is not None]
     paired.sort(key=lambda pair: (pair[1].value, pair[0].segment))
     dots = [Dot(_segment_label(s), gain, VERMILION if gain.upper < 0 else BLUE) for s, gain in paired]
-    return _whiskers(dots, "Gain over the champion by segment", "log-loss below the champion's (higher is better)", 0.0, "no gain")
+    title, axis = "Gain over the champion by segment", "share of the champion's log-loss (higher is better)"
+    return whiskers(dots, title, axis, 0.0, "no gain", "{:+.1%}".format)
 
 
+@once
 def calibration(bins: Sequence[CalibrationBin]) -> str:
     """Draw observed against predicted probability, above a histogram of the rows."""
     if not bins:
@@ -139,7 +88,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
     )
     predicted, observed = [b.predicted for b in bins], [b.observed for b in bins]
     top = min(1.0, max(*predicted, *observed) * 1.08 + 0.02)
-    with _figure(5.0, 6.2) as figure:
+    with canvas(5.0, 6.2) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         upper.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1, label="perfect")
         upper.plot(predicted, observed, color=BLUE, marker="o", markersize=5, linewidth=1.4, label="candidate")
@@ -150,9 +99,10 @@ def calibration(bins: Sequence[CalibrationBin]) -> str:
         for axis in (upper.yaxis, lower.xaxis):
             axis.set_major_formatter(lambda value, _: f"{value:.0%}")
         lower.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        return _image(figure, alt)
+        return image(figure, alt)
 
 
+@once
 def quality(days: Sequence[DayQuality], reference: float, current: Interval) -> str:
     """Draw the champion's log-loss by day, with that of the reference days and the current interval."""
     if not days:
@@ -163,7 +113,7 @@ def quality(days: Sequence[DayQuality], reference: float, current: Interval) -> 
         f"Log-loss of the champion by day, {ordered[0].day} to {ordered[-1].day}: highest {text.decimals(worst.log_loss)} on "
         f"{worst.day}; reference days {text.decimals(reference)}, current days {current}."
     )
-    with _figure(2.8) as figure:
+    with canvas(2.8) as figure:
         axes = figure.subplots()
         axes.axhspan(current.lower, current.upper, color=ORANGE, alpha=0.22, linewidth=0, label="current days, 95 % interval")
         axes.axhline(reference, color=GREY, linestyle="--", linewidth=1.2, label="reference days")
@@ -173,9 +123,10 @@ def quality(days: Sequence[DayQuality], reference: float, current: Interval) -> 
         axes.margins(y=0.15)
         figure.legend(loc="outside upper right", ncols=3)
         _date_axis(axes)
-        return _image(figure, alt)
+        return image(figure, alt)
 
 
+@once
 def losses(by_epoch: Sequence[float]) -> str:
     """Draw the mean training loss of each epoch; nothing for a single one."""
     from matplotlib.ticker import MaxNLocator
@@ -183,14 +134,15 @@ def losses(by_epoch: Sequence[float]) -> str:
     if len(by_epoch) < 2:
         return ""
     alt = f"Training log-loss over {len(by_epoch)} epochs: from {text.decimals(by_epoch[0])} to {text.decimals(by_epoch[-1])}."
-    with _figure(2.3) as figure:
+    with canvas(2.3) as figure:
         axes = figure.subplots()
         axes.plot(range(1, len(by_epoch) + 1), list(by_epoch), color=BLUE, marker="o", markersize=4, linewidth=1.4)
         axes.set(xlabel="epoch", ylabel="training log-loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _image(figure, alt)
+        return image(figure, alt)
 
 
+@once
 def trials(found: Sequence[Trial]) -> str:
     """Draw the mean log-loss of each trial of a search that has one."""
     from matplotlib.ticker import MaxNLocator
@@ -198,7 +150,7 @@ def trials(found: Sequence[Trial]) -> str:
     scored = [trial for trial in found if trial.folds]
     if not scored:
         return ""
-    with _figure(2.6) as figure:
+    with canvas(2.6) as figure:
         axes = figure.subplots()
         for is_whole, mark, colour in ((True, "o", BLUE), (False, "x", ORANGE)):
             some = [t for t in scored if (t.state is TrialState.COMPLETE) is is_whole]
@@ -207,21 +159,24 @@ def trials(found: Sequence[Trial]) -> str:
         axes.set_ylabel("log-loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         best = min(scored, key=lambda t: (t.state is not TrialState.COMPLETE, t.log_loss))
-        return _image(figure, f"Log-loss of {len(scored)} trials, the lowest {best.log_loss:.4f} of trial {best.number}")
+        return image(figure, f"Log-loss of {len(scored)} trials, the lowest {best.log_loss:.4f} of trial {best.number}")
 
 
+@once
 def importances(features: Sequence[FeatureImportance], threshold: float) -> str:
     """Draw what permuting each feature costs, in the order given, with a line from where on it has a value."""
     dots = [Dot(f.feature, f.increase_log_loss, GREY if f.is_of_no_value else BLUE) for f in features]
-    return _whiskers(dots, "Cost of permuting a feature", "increase of log-loss when permuted", threshold, "value")
+    return whiskers(dots, "Cost of permuting a feature", "increase of log-loss when permuted", threshold, "value")
 
 
+@once
 def group_importances(groups: Sequence[GroupImportance]) -> str:
     """Draw what permuting all features of a group together costs, in the order given."""
     dots = [Dot(f"{g.group} · {text.count(len(g.features), 'feature')}", g.increase_log_loss) for g in groups]
-    return _whiskers(dots, "Cost of permuting a group of features", "increase of log-loss when permuted together", 0.0, "")
+    return whiskers(dots, "Cost of permuting a group of features", "increase of log-loss when permuted together", 0.0, "")
 
 
+@once
 def learning_curve(points: Sequence[LearningPoint]) -> str:
     """Draw log-loss by days of history, beside the paired gain of each step with its interval."""
     if len(points) < 2:
@@ -232,7 +187,7 @@ def learning_curve(points: Sequence[LearningPoint]) -> str:
         f"Gain of each step: {'; '.join(f'{text.signed(gain)} up to {length}' for length, gain in steps)}."
     )
     lengths = [point.training_days for point in points]
-    with _figure(3.0) as figure:
+    with canvas(3.0) as figure:
         left, right = figure.subplots(1, 2, sharex=True)
         left.plot(lengths, [point.log_loss.value for point in points], color=BLUE, marker="o", markersize=5, linewidth=1.4)
         left.set(xscale="log", xlabel="newest days trained on", ylabel="log-loss (lower is better)")
@@ -244,46 +199,13 @@ def learning_curve(points: Sequence[LearningPoint]) -> str:
         left.set_xticks(lengths, [text.count(length) for length in lengths])
         left.minorticks_off()
         right.minorticks_off()
-        return _image(figure, alt)
-
-
-def _whiskers(dots: Sequence[Dot], title: str, axis: str, line: float | None, line_label: str) -> str:
-    """Draw values with intervals from top to bottom, at most 30 of them, and a vertical line."""
-    if not dots:
-        return ""
-    shown = dots[:_MOST_DOTS]
-    more = f"; {len(dots) - len(shown)} more not shown" if len(dots) > len(shown) else ""
-    alt = f"{title}: {'; '.join(f'{dot.label} {dot.interval}' for dot in shown[:8])}{'; ...' if len(shown) > 8 else ''}{more}."
-    places = range(len(shown))
-    with _figure(0.75 + 0.25 * max(2, len(shown))) as figure:
-        axes = figure.subplots()
-        if line is not None:
-            axes.axvline(line, color=GREY, linestyle="--", linewidth=1.1)
-        for place, dot in zip(places, shown, strict=True):
-            axes.plot([dot.interval.lower, dot.interval.upper], [place, place], color=dot.colour, linewidth=1.6, solid_capstyle="butt")
-            axes.plot(dot.interval.value, place, marker="o", markersize=5.5, color=dot.colour)
-        axes.set_yticks(list(places), [text.clip(dot.label, _LABEL) for dot in shown])
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel(axis)
-        axes.grid(visible=False, axis="y")
-        _values(axes, shown)
-        if line is not None and line_label:
-            axes.annotate(f" {line_label}", (line, -0.6), va="bottom", ha="center", color=GREY, fontsize=8, annotation_clip=False)
-        return _image(figure, alt)
-
-
-def _values(axes: Axes, dots: Sequence[Dot]) -> None:
-    """Write the values at the right edge, in line with the dots."""
-    right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(dots)), [text.decimals(dot.interval.value) for dot in dots])
-    right.tick_params(length=0, pad=6)
-    right.spines["right"].set_visible(False)
+        return image(figure, alt)
 
 
 def _segment_label(segment: SegmentMetrics) -> str:
     size = f" · {text.count(segment.rows, 'row')}, {text.count(segment.days, 'day')}"
     name = "all rows" if segment.segment == "all" else segment.segment
-    return text.clip(name, _LABEL - len(size)) + size
+    return text.clip(name, LABEL - len(size)) + size
 
 
 def _dates(days: Sequence[str]) -> list[float]:

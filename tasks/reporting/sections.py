@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
-from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
 from tasks.artifacts.registry import PackageCheck, RegisteredModel
 from tasks.artifacts.training import TrainedModel
 from tasks.reporting import plots, sentences, text
 from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
 
-_INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
 _WORST_FIRST = [Severity.STOP, Severity.WARN, Severity.PASS]
 
 
@@ -147,80 +145,6 @@ def training(models: Sequence[TrainedModel]) -> str:
         split = models[0].split
         parts.append(facts([("Training days", split.training), ("Evaluation days, held out", split.evaluation)]))
     return fragment(*parts)
-
-
-def metrics(record: Evaluation) -> str:
-    """Show all models side by side, as a table without a section around it."""
-    rows: list[tuple[object, ...]] = [
-        ("Log-loss, lower is better", *(m.log_loss for m in record.metrics)),
-        ("AUC, higher is better", *(m.auc for m in record.metrics)),
-        ("PR-AUC, higher is better", *(m.pr_auc for m in record.metrics)),
-        ("Brier score, lower is better", *(m.brier for m in record.metrics)),
-        ("Calibration error, lower is better", *(m.calibration_error for m in record.metrics)),
-        ("Cost of a decision, lower is better", *(m.cost for m in record.metrics)),
-        ("Threshold of the decision", *(text.decimals(m.threshold) for m in record.metrics)),
-    ]
-    models = [text.model(m.model, record.incumbent_version) for m in record.metrics]
-    return table(["Metric", *models], rows) + paragraph(_INTERVALS)
-
-
-def evaluation(record: Evaluation) -> str:
-    """Show the models side by side, calibration and segments of the candidate, and the suite's conditions."""
-    gains = [(text.model(name, record.incumbent_version), text.signed(gain)) for name, gain in record.gains.items()]
-    ordered = sorted(record.segments, key=lambda s: (s.segment != "all", -s.log_loss.value))
-    segments = [
-        (
-            s.segment,
-            text.count(s.rows),
-            text.count(s.days),
-            text.share(s.positives / s.rows) if s.rows else None,
-            s.log_loss,
-            s.cost,
-            text.signed(s.gain_over_incumbent) if s.gain_over_incumbent is not None else None,
-        )
-        for s in ordered
-    ]
-    by_model = plots.models(record.metrics, record.incumbent_version)
-    suite = [(mark("PASS" if c.passed else "WARN"), c.check, c.condition, c.details) for c in record.suite]
-    return fragment(
-        lead("", sentences.evaluation(record)),
-        figure(by_model, "Log-loss by model, with 95 % intervals. The line is the candidate's."),
-        metrics(record),
-        heading("Paired gain of the candidate"),
-        paragraph("How far the candidate's log-loss lies below the other model's on the same rows; above 0 is better."),
-        table(["Over", "Gain in log-loss"], gains),
-        heading("Calibration"),
-        figure(plots.calibration(record.calibration), f"{text.share(record.base_rate)} of all rows are positive."),
-        heading("Segments"),
-        figure(plots.segments(record.segments), "Log-loss by segment, worst first. The line is that of all rows."),
-        figure(plots.segment_gains(record.segments), "Paired gain over the champion by segment, smallest first."),
-        table(["Segment", "Rows", "Days", "Positive", "Log-loss", "Cost of a decision", "Gain over champion"], segments),
-        heading("Training against evaluation data"),
-        table(["Verdict", "Check", "Condition", "Details"], suite) if suite else paragraph("The suite was not run."),
-        facts([("Candidate", record.candidate_digest), ("Evaluation days", record.window), ("Rows", text.count(record.rows))]),
-    )
-
-
-def decision(record: Decision) -> str:
-    """Show the verdict, its reasons, and every requirement with value and threshold."""
-    criteria = [
-        (mark("PASS" if c.holds else "FAIL"), c.name, text.decimals(c.value), text.decimals(c.threshold), c.decides, c.reason)
-        for c in sorted(record.criteria, key=lambda c: c.holds)
-    ]
-    return fragment(
-        lead(record.verdict, sentences.decision(record)),
-        heading("Reasons"),
-        bullets(record.reasons),
-        heading("Requirements"),
-        table(["Verdict", "Requirement", "Value", "Threshold", "Otherwise", "Reason"], criteria),
-        facts(
-            [
-                ("Candidate", record.candidate_digest),
-                ("Champion", "none" if record.incumbent_version is None else f"v{record.incumbent_version}"),
-                ("Snapshot", record.snapshot_hash),
-            ]
-        ),
-    )
 
 
 def package(record: PackageCheck) -> str:

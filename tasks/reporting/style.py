@@ -13,6 +13,8 @@ _CSS = f"""
 font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif}}
 .evergreen h1{{font-size:28px;line-height:1.2;font-weight:650;margin:8px 0 20px}}
 .evergreen h2{{font-size:19px;line-height:1.3;font-weight:650;margin:36px 0 10px}}
+.evergreen h3{{font-size:17px;line-height:1.35;font-weight:650;margin:28px 0 8px}}
+.evergreen h4{{font-size:15px;line-height:1.4;font-weight:650;margin:22px 0 8px}}
 .evergreen p{{margin:0 0 12px;max-width:76ch}}
 .evergreen .lead{{max-width:92ch;font-size:19px;line-height:1.55;margin-bottom:18px}}
 .evergreen .note,.evergreen figcaption{{color:#555;font-size:14px}}
@@ -55,11 +57,24 @@ max-width:560px;overflow-wrap:anywhere}}
 .evergreen .table .table-class td.good,.evergreen .table .table-class td.care,.evergreen .table .table-class td.bad{{padding-left:12px}}
 .evergreen .pages{{list-style:none;padding:0}}
 .evergreen .pages li{{display:grid;grid-template-columns:170px 1fr;gap:0 16px;padding:8px 0;border-bottom:1px solid #e2e2e2}}
+.evergreen .chapter{{margin-top:44px;padding-top:4px;border-top:2px solid {BLACK}}}
+.evergreen .chapter>h2{{font-size:23px;margin:14px 0 14px}}
+.evergreen .nested{{margin:0 0 20px;padding-left:16px;border-left:3px solid #d5d8db}}
+.evergreen .nested .lead{{font-size:16px;margin-bottom:12px}}
+.evergreen .contents{{display:block;border:0;padding:0}}
+.evergreen .contents ul{{list-style:none;columns:2;column-gap:32px;margin:0;padding:0;font-size:15px}}
+.evergreen .contents li{{break-inside:avoid;margin:0;padding:3px 0}}
+.evergreen details{{margin:0 0 16px}}
+.evergreen summary{{cursor:pointer;font-weight:600;padding:6px 0}}
 @media (max-width:640px){{
 .evergreen-page main{{padding:16px 14px 40px}}
 .evergreen h1{{font-size:23px}}
 .evergreen .lead{{font-size:17px}}
 .evergreen .pages li{{grid-template-columns:1fr}}
+.evergreen .nested{{padding-left:10px}}
+.evergreen .facts{{gap:8px 20px;padding:12px 14px}}
+.evergreen .table .table-class td{{max-width:230px;overflow-wrap:break-word}}
+.evergreen .contents ul{{columns:1}}
 }}
 """
 

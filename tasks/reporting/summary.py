@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.fairness import FairnessRules
 from tasks.artifacts.registry import RunSummary, StageCost
-from tasks.reporting import page, plots, sections, sentences, text, usage
+from tasks.reporting import behaviour, explanation, fairness, judgement, page, plots, sections, sentences, text, usage
 from tasks.reporting.page import Entry
 
 if TYPE_CHECKING:
@@ -18,32 +19,40 @@ _MEASURES = ("Time", "Peak memory", "CPU time")
 _STYLES = {Verdict.PROMOTE: "bold green", Verdict.REVIEW: "bold yellow", Verdict.HOLD: "bold red"}
 
 
-def run_report(summary: RunSummary) -> dict[str, str]:
+def run_report(summary: RunSummary, fairness_rules: FairnessRules) -> dict[str, str]:
     """Return the report of a run: file name to whole HTML document.
 
-    `index.html` links one page for each task that has a Deck, named after its task, and one of what they used; all belong in
-    one folder.
+    `index.html` links one page for each task that has a Deck, named after its task, one of what they used, and the dossier and
+    the model card beside it; all belong in one folder.
     """
     candidate = [m for m in summary.models if m.name == text.CANDIDATE]
     baselines = [m for m in summary.models if m.name != text.CANDIDATE]
     rows = sum(summary.validation.rows_by_day.values())  # features have a row for each row of the main table
     numeric, categorical = (summary.models[0].numeric_features, summary.models[0].categorical_features) if summary.models else ([], [])
+    groups = summary.fairness
     parts = [
         ("ingest", "Data", sentences.snapshot(summary.snapshot), sections.snapshot(summary.snapshot)),
         ("validate", "Validation", sentences.validation(summary.validation), sections.validation(summary.validation)),
         ("build_features", "Features", sentences.features(rows, numeric, categorical), sections.features(rows, numeric, categorical)),
         ("train_baselines", "Baselines", sentences.training(baselines), sections.training(baselines)),
         ("train_network", "Network", sentences.training(candidate), sections.training(candidate)),
-        ("evaluate", "Evaluation", sentences.evaluation(summary.evaluation), sections.evaluation(summary.evaluation)),
-        ("decide", "Decision", sentences.decision(summary.decision), sections.decision(summary.decision)),
+        ("evaluate", "Evaluation", sentences.evaluation(summary.evaluation), judgement.evaluation(summary.evaluation)),
+        ("assess_fairness", "Fairness", fairness.sentence(groups, fairness_rules), fairness.fairness(groups, fairness_rules)),
+        ("examine_behaviour", "Behaviour", behaviour.verdict(summary.behaviour)[1], behaviour.behaviour(summary.behaviour)),
+        ("explain_model", "Explanation", explanation.verdict(summary.explanation), explanation.explanation(summary.explanation)),
+        ("decide", "Decision", sentences.decision(summary.decision), judgement.verdict(summary.decision, summary.evaluation, groups)),
         ("build_package", "Package", sentences.package(summary.package), sections.package(summary.package)),
         ("register", "Registry", sentences.registered(summary.registered), sections.registered(summary.registered)),
         ("resources", "Resources", usage.sentence(summary), usage.run(summary)),
     ]
+    documents = [
+        Entry("dossier.html", "Dossier", f"All that the decision rests on; its sum is {text.short(summary.registered.dossier_digest)}"),
+        Entry("model_card.html", "Model card", "What the model is for, what it can and cannot do"),
+    ]
     entries = [Entry(f"{task}.html", label, fact) for task, label, fact, _ in parts]
     links = [Entry(_INDEX, "Summary", ""), *entries]
     pages = {f"{task}.html": page.page(f"{label} · {summary.use_case}", body, links) for task, label, _, body in parts}
-    return {_INDEX: page.index(f"Run of {summary.use_case}", entries, _overview(summary)), **pages}
+    return {_INDEX: page.index(f"Run of {summary.use_case}", [*documents, *entries], _overview(summary)), **pages}
 
 
 def _overview(summary: RunSummary) -> str:
@@ -75,7 +84,7 @@ def _overview(summary: RunSummary) -> str:
             ),
             page.heading("Models"),
             page.figure(by_model, "Log-loss on the evaluation days. The line is the candidate's."),
-            sections.metrics(summary.evaluation),
+            judgement.metrics(summary.evaluation),
             page.heading("Stages"),
             page.table(
                 ["Stage", *_MEASURES, "Device time", "Energy", f"Cost, {usage.currency(summary)}", "Tasks", "From the cache"],
@@ -137,6 +146,7 @@ def _facts(summary: RunSummary) -> Table:
         *(("candidate", text.candidate(m)) for m in summary.models if m.name == text.CANDIDATE and m.config.lightgbm_share),
         ("run", summary.run_id),
         ("resources", usage.sentence(summary)),
+        ("dossier", f"dossier.html beside the report, sum {text.short(registered.dossier_digest)}"),
         ("report", summary.report),
     ):
         grid.add_row(label, Text(value))

@@ -31,6 +31,11 @@ def signed(interval: Interval) -> str:
     return f"{interval.value:+.4f} [{interval.lower:+.4f}, {interval.upper:+.4f}]"
 
 
+def percent(interval: Interval) -> str:
+    """Return a relative difference with its interval in percent, each with its sign."""
+    return f"{interval.value:+.1%} [{interval.lower:+.1%}, {interval.upper:+.1%}]"
+
+
 def brief(interval: Interval) -> str:
     """Return a value with its interval in three decimals, for narrow columns."""
     return f"{interval.value:.3f} [{interval.lower:.3f}, {interval.upper:.3f}]"

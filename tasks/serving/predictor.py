@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tasks.artifacts.fairness import Grouping
 from tasks.model import bundle
+from tasks.model.groups import row_thresholds
 from tasks.model.preprocessing import Preprocessing
 
 ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "card.json"
@@ -44,12 +46,20 @@ class Predictor:
         self._numeric = {column.name for column in self.preprocessing.numeric}
         self._categorical = {column.name for column in self.preprocessing.categorical}
         self._optional = set(self.card["numeric_features"])
+        grouping = self.card.get("grouping")
+        self._grouping = Grouping.model_validate(grouping) if grouping else None
 
     def predict(self, frame: pl.DataFrame) -> npt.NDArray[np.float32]:
         """Return the probability of the positive class of each row, shape (n,)."""
         numbers, codes = self.preprocessing.encode(frame)
         result: npt.NDArray[np.float32] = self._session.run(["probability"], {"numbers": numbers, "codes": codes})[0]
         return result
+
+    def flag(self, frame: pl.DataFrame, probabilities: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Return whether each row is flagged, shape (n,): from the threshold of its group upwards, or from the one of all."""
+        thresholds = row_thresholds(frame, self.card["threshold"], self._grouping, self.card.get("group_thresholds"))
+        flagged: npt.NDArray[np.bool_] = np.asarray(probabilities, np.float64) >= thresholds
+        return flagged
 
     def frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         """Check the rows of a request and make a frame of them.

@@ -20,7 +20,7 @@ _MOST_ROWS = 1_000
 
 @bentoml.service(name="evergreen", traffic={"timeout": 10}, workers=1)
 class Evergreen:
-    """Answers with the probability, the decision at the model's threshold, and warnings."""
+    """Answers with the probability, the decision at the model's threshold (or that of the row's group), and warnings."""
 
     def __init__(self) -> None:
         self.predictor = Predictor(_MODEL)
@@ -37,8 +37,8 @@ class Evergreen:
             frame = self.predictor.frame(rows)
         except BadRequest as error:
             raise InvalidArgument(str(error)) from error
-        threshold = self.predictor.card["threshold"]
         probabilities = self.predictor.predict(frame).tolist()
+        flags = self.predictor.flag(frame, probabilities).tolist()
         package = self.predictor.digest[:12]
         return {
             "model": {"name": self.predictor.card["name"], "package": package},
@@ -46,9 +46,9 @@ class Evergreen:
                 {
                     "prediction_id": f"{package}-{uuid4().hex}",  # `trace` finds the version by it
                     "probability": round(p, 6),
-                    "flagged": p >= threshold,
+                    "flagged": flagged,
                     "warnings": self.predictor.warnings(row),
                 }
-                for p, row in zip(probabilities, rows, strict=True)
+                for p, flagged, row in zip(probabilities, flags, rows, strict=True)
             ],
         }

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from flytekit.types.directory import FlyteDirectory
+
+from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.explanation import GlobalExplanation
+from tasks.artifacts.fairness import Fairness
 from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary
 from tasks.artifacts.training import TrainedModel
+from tasks.edges import local_path
 from tasks.execution import LIGHT, SIZING, lake_uri, publish, stage
 
 
@@ -16,8 +22,12 @@ def summarise(
     candidate: TrainedModel,
     baselines: list[TrainedModel],
     evaluation: Evaluation,
+    fairness: Fairness,
+    behaviour: Behaviour,
+    explanation: GlobalExplanation,
     decision: Decision,
     package: PackageCheck,
+    dossier: FlyteDirectory,
     registered: RegisteredModel,
 ) -> RunSummary:
     """Write the run's report and summary, and print its closing table.
@@ -28,8 +38,12 @@ def summarise(
         candidate: The trained network.
         baselines: LightGBM, logistic regression and the prior.
         evaluation: All models side by side.
+        fairness: How the candidate's decisions treat groups.
+        behaviour: What it does under odd inputs.
+        explanation: Which features matter to it.
         decision: The verdict on the candidate.
         package: The check of the Bento.
+        dossier: The folder with the dossier and the model card, which the report links.
         registered: The registered version.
     """
     from datetime import UTC, datetime
@@ -37,7 +51,7 @@ def summarise(
     from rich.console import Console
 
     from tasks import accounts, local
-    from tasks.reporting import sections
+    from tasks.reporting import judgement
     from tasks.reporting.summary import closing_table, run_report
     from tasks.summary import runs
     from tasks.usecase import policy
@@ -55,6 +69,9 @@ def summarise(
         validation=validation,
         models=[candidate, *baselines],
         evaluation=evaluation,
+        fairness=fairness,
+        behaviour=behaviour,
+        explanation=explanation,
         decision=decision,
         package=package,
         registered=registered,
@@ -72,8 +89,8 @@ def summarise(
         tasks=used,
         advice=advice,
     )
-    runs.write(folder, summary, run_report(summary))
-    publish("decision", sections.decision(decision))
-    publish("evaluation", sections.evaluation(evaluation))
+    documents = {name: (local_path(dossier) / name).read_text() for name in ("dossier.html", "model_card.html")}
+    runs.write(folder, summary, run_report(summary, policy.FAIRNESS) | documents)
+    publish("decision", judgement.verdict(decision, evaluation, fairness))
     Console().print(closing_table(summary))
     return summary

@@ -14,6 +14,7 @@ from tasks.artifacts.settings import BaselineConfig, Outcome
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import LightgbmModel, LogisticModel, Probabilities, import_lightgbm
+from tasks.training.reweighing import WEIGHT
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,14 @@ class Encoded:
         codes: Shape (n, categories).
         labels: Shape (n,).
         outcomes: Whether further thresholds were reached, shape (n, outcomes), NaN where that is not known; None for none.
+        weights: What each row's label counts, shape (n,); None where all count alike.
     """
 
     numbers: Floats
     codes: Codes
     labels: Floats
     outcomes: Floats | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -42,17 +45,20 @@ class Encoded:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, encoding: Preprocessing, outcomes: Sequence[Outcome] = ()) -> Encoded:
-        """Encode rows that have the columns of the encoding and of the outcomes, and a `label` of 0 or 1."""
+        """Encode rows that have the columns of the encoding and of the outcomes, and a `label` of 0 or 1; with weights if they have any."""
         numbers, codes = encoding.encode(rows)
         labels = rows.get_column("label").to_numpy().astype(np.float32)
         reached = thresholds(outcomes)
-        return cls(numbers, codes, labels, np.require(rows.select(reached).to_numpy(), np.float32, ["C", "W"]) if reached else None)
+        known = np.require(rows.select(reached).to_numpy(), np.float32, ["C", "W"]) if reached else None
+        weights = rows.get_column(WEIGHT).to_numpy().astype(np.float32) if WEIGHT in rows.columns else None
+        return cls(numbers, codes, labels, known, weights)
 
     @property
     def targets(self) -> Floats:
-        """Labels and outcomes side by side, shape (n, 1 + outcomes)."""
+        """Labels and outcomes side by side, and the weights behind them if there are any: shape (n, 1 + outcomes (+ 1))."""
         labels = self.labels[:, None]
-        return labels if self.outcomes is None else np.hstack([labels, self.outcomes])
+        beside = [part for part in (self.outcomes, None if self.weights is None else self.weights[:, None]) if part is not None]
+        return np.hstack([labels, *beside]) if beside else labels
 
 
 def thresholds(outcomes: Sequence[Outcome]) -> list[pl.Expr]:
@@ -108,11 +114,12 @@ def lightgbm_parameters(config: BaselineConfig) -> dict[str, Any]:
     }
 
 
-def _boost(rows: Encoded, config: BaselineConfig, rounds: int) -> Any:
+def boost(rows: Encoded, config: BaselineConfig, rounds: int) -> Any:
+    """Return LightGBM after a number of rounds on encoded rows."""
     lightgbm = import_lightgbm()
     inputs = np.hstack([rows.numbers, rows.codes])
     categorical = list(range(rows.numbers.shape[1], inputs.shape[1]))
-    data = lightgbm.Dataset(inputs, rows.labels, categorical_feature=categorical, free_raw_data=True)
+    data = lightgbm.Dataset(inputs, rows.labels, weight=rows.weights, categorical_feature=categorical, free_raw_data=True)
     return lightgbm.train(lightgbm_parameters(config), data, num_boost_round=rounds)
 
 
@@ -131,7 +138,7 @@ def fit_lightgbm(
         The model, and the out-of-time probabilities on each fold's test rows with that number of rounds.
     """
     steps = sorted({*range(50, config.lightgbm_rounds, 50), config.lightgbm_rounds})
-    boosters = [_boost(train, config, config.lightgbm_rounds) for train, _ in folds]
+    boosters = [boost(train, config, config.lightgbm_rounds) for train, _ in folds]
     curves = [
         {n: booster.predict(np.hstack([test.numbers, test.codes]), num_iteration=n) for n in steps}
         for booster, (_, test) in zip(boosters, folds, strict=True)
@@ -139,4 +146,4 @@ def fit_lightgbm(
     losses = {n: float(np.mean([log_loss(test.labels, curve[n]) for curve, (_, test) in zip(curves, folds, strict=True)])) for n in steps}
     best = min(losses, key=lambda n: (losses[n], n))
     log.info("lightgbm: %d rounds are best on the folds, log-loss %.4f", best, losses[best])
-    return LightgbmModel(preprocessing, _boost(rows, config, best)), [curve[best] for curve in curves]
+    return LightgbmModel(preprocessing, boost(rows, config, best)), [curve[best] for curve in curves]

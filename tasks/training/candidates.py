@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from tasks.artifacts.fairness import FairnessRules, Grouping
 from tasks.artifacts.record import Window
 from tasks.artifacts.search import FoldScore
 from tasks.artifacts.settings import Outcome, TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
 from tasks.clock import labelled_before, labelled_in
-from tasks.model import bundle, preprocessing
+from tasks.model import bundle, groups, preprocessing
 from tasks.model.loss import log_loss
 from tasks.model.preprocessing import Preprocessing
 from tasks.model.trained import PREPROCESSING, BlendModel, LightgbmModel, NetworkModel, PriorModel, Probabilities, blended
-from tasks.training import baselines, calibration, threshold
+from tasks.training import baselines, calibration, group_thresholds, threshold
 from tasks.training.baselines import Encoded
+from tasks.training.reweighing import WEIGHT, weighed
 
 if TYPE_CHECKING:
     from tasks.training.checkpoints import Checkpoints, Part
@@ -36,7 +38,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """What to learn: rows, their columns, the split, the costs of wrong decisions, and what the network learns beside the label."""
+    """What to learn: rows, their columns, the split, the costs of wrong decisions, and what the network learns beside the label.
+
+    And between which groups the network may be asked to differ less, with the rules that say which of these are large enough.
+    """
 
     features: pl.LazyFrame
     features_hash: str
@@ -47,6 +52,8 @@ class Task:
     missed_cost: float
     needless_cost: float
     outcomes: Sequence[Outcome] = ()
+    sensitive: Sequence[Grouping] = ()
+    fairness: FairnessRules | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,9 @@ def _prepare(task: Task, window: Window, most: int | None) -> tuple[_Fit, Encode
     return _Fit(window, encoding, rows.height, sampled_from, _held_out(task, window, encoding)), Encoded.of(rows, encoding)
 
 
-def _in_memory(task: Task, window: Window, most: int | None) -> tuple[pl.DataFrame, int | None]:
+def _in_memory(task: Task, window: Window, most: int | None, reweigh: str = "") -> tuple[pl.DataFrame, int | None]:
     """Return the training rows of a baseline, which holds them all: an even sample if they are more than may be; and of how many."""
-    train = _known(task, window)
+    train = _known(task, window, reweigh=reweigh)
     count = 0 if most is None else train.select(pl.len()).collect(engine="streaming").item()
     is_sample = most is not None and count > most
     if most is not None and is_sample:
@@ -92,9 +99,12 @@ def _in_memory(task: Task, window: Window, most: int | None) -> tuple[pl.DataFra
     return train.collect(engine="streaming"), count if is_sample else None
 
 
-def _known(task: Task, window: Window, outcomes: Sequence[Outcome] = ()) -> pl.LazyFrame:
+def _known(task: Task, window: Window, outcomes: Sequence[Outcome] = (), reweigh: str = "") -> pl.LazyFrame:
     needed = [*task.numeric, *task.categorical, "label", *(outcome.column for outcome in outcomes)]
-    return labelled_before(task.features, window.first_day, task.zone).select(needed)
+    rows = labelled_before(task.features, window.first_day, task.zone)
+    if grouping := groups.named(reweigh, task.sensitive):
+        return weighed(rows, grouping).select(*needed, WEIGHT)
+    return rows.select(needed)
 
 
 def _held_out(task: Task, window: Window, encoding: Preprocessing) -> Encoded:
@@ -159,8 +169,12 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     Raises:
         TrainingError: If a loss is not finite.
         StorageError: If there are more rows than may be in memory, and they cannot be written to disk.
+        ConfigError: If a mitigation is asked for by an attribute that is not declared, or that the model does not read.
+        SplitError: If groups are to have thresholds and fewer than two are large enough on the folds.
     """
     from tasks.training import network
+
+    by_group = _by_group(task, config)  # what cannot be mitigated is told before hours of training
 
     def learn(name: str, window: Window, stop: Event) -> _Learned:
         return _fit_network(task, window, bounded, checkpoints.part(name), folder.parent, stop)
@@ -188,10 +202,21 @@ def train_network(task: Task, config: TrainingConfig, folder: Path, checkpoints:
     digest = bundle.write(folder, model.save)
     seconds = time.perf_counter() - started
     record = _record("network", task, digest, final.fit, folds, predicted, seconds, pace, config, config.network.seed)
+    decided = by_group.thresholds(labels, np.concatenate(predicted), record.threshold) if by_group else {}
     return record.model_copy(
         update={"losses": list(fitted.losses), "device": fitted.device, "precision": fitted.precision, "temperature": degrees}
+        | decided
         | _device_use(fitted.device, seconds)
     )
+
+
+def _by_group(task: Task, config: TrainingConfig) -> group_thresholds.ByGroup | None:
+    """Return the groups that are to have thresholds of their own, None where all rows have the same."""
+    groups.named(config.reweigh, task.sensitive)
+    if (grouping := groups.named(config.group_thresholds, task.sensitive)) is None:
+        return None
+    columns = [*task.numeric, *task.categorical]
+    return group_thresholds.on_folds(task.features, task.split.folds, columns, grouping, task.fairness)
 
 
 def _device_use(device: str, seconds: float) -> dict[str, float]:
@@ -206,7 +231,7 @@ def _device_use(device: str, seconds: float) -> dict[str, float]:
 def _boost_beside(task: Task, config: TrainingConfig, folds: Sequence[_Fit], final: _Fit) -> tuple[LightgbmModel, list[Probabilities]]:
     """Train LightGBM on the inputs of the networks, and return it with its probabilities on each fold."""
     most = _rows_each(config, 1 + len(folds))
-    *parts, learned = [Encoded.of(_in_memory(task, fit.window, most)[0], fit.encoding) for fit in (*folds, final)]
+    *parts, learned = [Encoded.of(_in_memory(task, fit.window, most, config.reweigh)[0], fit.encoding) for fit in (*folds, final)]
     tested = [(train, fold.test) for train, fold in zip(parts, folds, strict=True)]
     return baselines.fit_lightgbm(learned, final.encoding, config.baselines, tested)
 
@@ -233,7 +258,7 @@ def _fit_network(
     from tasks.training import network, rows  # heavy, as is Lightning: the baselines need neither
 
     outcomes = task.outcomes if config.network.outcome_weight else ()
-    known = _known(task, window, outcomes)
+    known = _known(task, window, outcomes, config.reweigh)
     encoding, train = rows.gather(known, task.numeric, task.categorical, config.rows_in_memory, folder, outcomes)
     log.info("network: %s rows, to be tested on %s", f"{len(train):,}", window)
     with closing(train):

@@ -29,8 +29,8 @@ NAME = "distilled"
 def distil(task: Task, teacher: NetworkModel, taught: TrainedModel, config: CompressionConfig, folder: Path) -> TrainedModel:
     """Train the small network on the large one's training rows and save it as a bundle like that one's.
 
-    It takes over the large one's decision threshold, as it learns that one's calibrated probabilities, and has no folds
-    of its own: the guard judges it on the evaluation days, which neither has seen.
+    It takes over the large one's decision thresholds, as it learns that one's calibrated probabilities, in which a
+    reweighing is, and has no folds of its own: the guard judges it on the evaluation days, which neither has seen.
 
     Args:
         task: What the large one has learnt.
@@ -64,6 +64,8 @@ def distil(task: Task, teacher: NetworkModel, taught: TrainedModel, config: Comp
         numeric_features=taught.numeric_features,
         categorical_features=taught.categorical_features,
         threshold=taught.threshold,
+        grouping=taught.grouping,
+        group_thresholds=taught.group_thresholds,
         folds=[],
         losses=list(fitted.losses),
         device=fitted.device,

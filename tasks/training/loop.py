@@ -170,7 +170,7 @@ class Loop:
         return loss
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Return the mean log-loss of the members on the label, each trained on its own; the gradients of all losses are added up."""
+        """Return the mean (weighted) log-loss of the members on the label, each trained on its own; the gradients of all are added up."""
         total = torch.zeros((), device=batch.index.device)
         mine = batch.share(processes.rank(), processes.count())
         for (numbers, codes, targets), is_last in mine.split(self.micro_rows):
@@ -184,11 +184,16 @@ class Loop:
 
     @staticmethod
     def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the log-loss on the label and the mean of those on the outcomes, 0 without any; what is not known has none."""
+        """Return the log-loss on the label and the mean of those on the outcomes, 0 without any; what is not known has none.
+
+        A column of targets more than there are logits is the weight of the label, which its loss alone is multiplied by.
+        """
+        learned, weight = targets[:, : logits.shape[2]], targets[:, logits.shape[2] :]
         each = nn.functional.binary_cross_entropy_with_logits(
-            logits.float(), targets.nan_to_num()[:, None].expand_as(logits), reduction="none"
+            logits.float(), learned.nan_to_num()[:, None].expand_as(logits), reduction="none"
         ).mean(1)
-        label, outcomes = each[:, 0].mean(), each[:, 1:] * ~targets[:, 1:].isnan()
+        by_row = each[:, 0] * weight[:, 0] if weight.shape[1] else each[:, 0]
+        label, outcomes = by_row.mean(), each[:, 1:] * ~learned[:, 1:].isnan()
         return label, outcomes.mean() if outcomes.shape[1] else torch.zeros_like(label)
 
     def _newest_loss(self) -> float:

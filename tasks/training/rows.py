@@ -28,6 +28,7 @@ from tasks.model.network import bins_of, fit_bins, sample_for_bins
 from tasks.model.preprocessing import Preprocessing
 from tasks.training.baselines import Encoded, thresholds
 from tasks.training.files import RowFile, Values
+from tasks.training.reweighing import WEIGHT
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Held:
     targets: Tensor
 
     def at(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (numbers, codes, targets) of some rows; the first target is the label."""
+        """Return (numbers, codes, targets) of some rows; the first target is the label, behind the last may be its weight."""
         return self.numbers[index], self.codes[index].long(), self.targets[index]
 
 
@@ -72,7 +73,7 @@ class Batch:
 
 
 class Rows(ABC):
-    """A training set."""
+    """A training set; each row has the label, then the outcomes that are learned beside it, then its weight if rows are weighted."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -111,15 +112,17 @@ class InMemory(Rows):
 
     Args:
         held: The rows.
+        is_weighted: Whether the last of their targets is the label's weight.
     """
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, held: Held, is_weighted: bool = False) -> None:
+        self._held, self._is_weighted = held, is_weighted
 
     @classmethod
     def of(cls, rows: Encoded) -> InMemory:
         """Take arrays."""
-        return cls(Held(torch.from_numpy(rows.numbers), torch.from_numpy(rows.codes), torch.from_numpy(rows.targets)))
+        held = Held(torch.from_numpy(rows.numbers), torch.from_numpy(rows.codes), torch.from_numpy(rows.targets))
+        return cls(held, rows.weights is not None)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -128,7 +131,7 @@ class InMemory(Rows):
     @property
     def outcomes(self) -> int:
         """The number of outcomes that are learned beside the label."""
-        return self._held.targets.shape[1] - 1
+        return self._held.targets.shape[1] - 1 - self._is_weighted
 
     def bins(self, count: int) -> list[Tensor]:
         """Return the quantile bins of each numeric input."""
@@ -137,7 +140,7 @@ class InMemory(Rows):
     def on(self, device: str) -> InMemory:
         """Return the same rows on a device."""
         held = self._held
-        return InMemory(Held(held.numbers.to(device), held.codes.to(device), held.targets.to(device)))
+        return InMemory(Held(held.numbers.to(device), held.codes.to(device), held.targets.to(device)), self._is_weighted)
 
     def batches(self, order: Tensor, batch_rows: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch."""
@@ -161,15 +164,23 @@ class OnDisk(Rows):
         rows: Number of rows.
         rows_in_memory: Most rows held at once, though never fewer than a batch.
         folder: Where the files lie; None for the system's folder of temporary files.
+        is_weighted: Whether the last target is the label's weight.
 
     Raises:
         StorageError: If the rows cannot be written.
     """
 
     def __init__(
-        self, columns: Iterable[Values], widths: tuple[int, int, int], rows: int, rows_in_memory: int, folder: Path | None = None
+        self,
+        columns: Iterable[Values],
+        widths: tuple[int, int, int],
+        rows: int,
+        rows_in_memory: int,
+        folder: Path | None = None,
+        is_weighted: bool = False,
     ) -> None:
         self._widths, self._rows, self._most, self._folder, self._device = widths, rows, rows_in_memory, folder, "cpu"
+        self._is_weighted = is_weighted
         self._columns = RowFile(folder)
         try:
             self._take(columns)
@@ -196,7 +207,7 @@ class OnDisk(Rows):
     @property
     def outcomes(self) -> int:
         """The number of outcomes that are learned beside the label."""
-        return self._widths[2] - 1
+        return self._widths[2] - 1 - self._is_weighted
 
     def bins(self, count: int) -> list[Tensor]:
         """Return the quantile bins of each numeric input."""
@@ -286,7 +297,8 @@ def gather(
     """Fit the encoding on training rows and encode them; column by column to disk if there are more than may be in memory.
 
     Args:
-        rows: Training rows, with a `label` of 0 or 1 and the columns of the outcomes; in the same order whenever they are read.
+        rows: Training rows, with a `label` of 0 or 1, the columns of the outcomes and perhaps that of weights; in the same order
+            whenever they are read.
         numeric: Names of the numeric columns.
         categorical: Names of the categorical columns.
         rows_in_memory: Most rows held at once; None for all.
@@ -296,19 +308,20 @@ def gather(
     Raises:
         StorageError: If the rows cannot be written.
     """
-    needed = rows.select(*numeric, *categorical, "label", *(outcome.column for outcome in outcomes))
+    weight = [WEIGHT] if WEIGHT in rows.collect_schema() else []
+    needed = rows.select(*numeric, *categorical, "label", *(outcome.column for outcome in outcomes), *weight)
     count = 0 if rows_in_memory is None else needed.select(pl.len()).collect(engine="streaming").item()
     if rows_in_memory is None or count <= rows_in_memory:
         frame = needed.collect()
         encoding = preprocessing.fit(frame, numeric, categorical)
         return encoding, InMemory.of(Encoded.of(frame, encoding, outcomes))
     encoding = preprocessing.fit(needed, numeric, categorical)
-    reached = thresholds(outcomes)
-    widths = encoding.width, len(encoding.categorical), 1 + len(reached)
-    return encoding, OnDisk(_columns(needed, encoding, reached), widths, count, rows_in_memory, folder)
+    beside = [*thresholds(outcomes), *map(pl.col, weight)]
+    widths = encoding.width, len(encoding.categorical), 1 + len(beside)
+    return encoding, OnDisk(_columns(needed, encoding, beside), widths, count, rows_in_memory, folder, bool(weight))
 
 
-def _columns(rows: pl.LazyFrame, encoding: Preprocessing, reached: Sequence[pl.Expr]) -> Iterator[Values]:
+def _columns(rows: pl.LazyFrame, encoding: Preprocessing, beside: Sequence[pl.Expr]) -> Iterator[Values]:
     """Encode rows column by column, in the order of `Preprocessing.encode`, then their targets.
 
     Not row group by row group: what polars 2.1 offers for that (`collect_batches`, `sink_batches`) reads on while its
@@ -321,5 +334,5 @@ def _columns(rows: pl.LazyFrame, encoding: Preprocessing, reached: Sequence[pl.E
             frame = rows.select(one.columns).collect(engine="streaming")
             parts = [one.encode(part)[kind][:, place] for part in frame.iter_slices(8 * _ROWS_AT_ONCE)]
             yield np.concatenate(parts, dtype=(np.float32, np.int32)[kind], casting="same_kind")
-    for target in (pl.col("label").cast(pl.Float32), *reached):
+    for target in (pl.col("label").cast(pl.Float32), *beside):
         yield rows.select(target).collect(engine="streaming").to_series().to_numpy()

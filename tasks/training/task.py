@@ -15,7 +15,7 @@ from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import Bundle, Model, Models, local_path, scratch
 from tasks.execution import GPU, LIGHT, checkpoint_place, publish, stage
 from tasks.frames import LazyFrame
-from tasks.usecase import policy
+from tasks.usecase import policy, segments
 from tasks.usecase.features import Features
 
 DEFAULT_CONFIG = policy.TRAINING
@@ -49,9 +49,12 @@ def plan_split(features: LazyFrame[Features], snapshot: DataSnapshot, config: Tr
         config: Lengths of the windows.
     """
     from tasks.clock import last_labelled_day
+    from tasks.model.groups import named
     from tasks.training.split import plan
     from tasks.usecase import source
 
+    for attribute in (config.reweigh, config.group_thresholds):
+        named(attribute, segments.SENSITIVE)  # one that is not declared is told here, before anything is trained
     last_day = last_labelled_day(snapshot.as_of, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS)
     return plan(features, last_day, config, source.LOCAL_ZONE)
 
@@ -96,6 +99,30 @@ def train_network_again(features: LazyFrame[Features], split: Split, config: Tra
         config: Sizes and schedule.
     """
     return _train_network(features, split, config, "again")
+
+
+class Mitigated(NamedTuple):
+    """Settings of two trainings that mitigate differences between the groups of an attribute, each in another way."""
+
+    group_thresholds: TrainingConfig
+    reweighing: TrainingConfig
+
+
+@stage(resources=LIGHT)
+def mitigated(config: TrainingConfig, attribute: str) -> Mitigated:
+    """Return the settings that train the same network with thresholds by group, and one on reweighed rows.
+
+    Args:
+        config: The settings; a mitigation in them is left away.
+        attribute: Name of the sensitive attribute.
+    """
+    from tasks.model.groups import required
+
+    required(attribute, segments.SENSITIVE)
+    return Mitigated(
+        config.model_copy(update={"group_thresholds": attribute, "reweigh": ""}),
+        config.model_copy(update={"group_thresholds": "", "reweigh": attribute}),
+    )
 
 
 @stage()
@@ -253,4 +280,6 @@ def _task(features: LazyFrame[Features], split: Split):  # type: ignore[no-untyp
         missed_cost=policy.COSTS.missed,
         needless_cost=policy.COSTS.needless,
         outcomes=policy.OUTCOMES,
+        sensitive=segments.SENSITIVE,
+        fairness=policy.FAIRNESS,
     )

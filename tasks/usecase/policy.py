@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tasks.artifacts.behaviour import BehaviourLimit, BehaviourRules
 from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ranges
 from tasks.artifacts.data_value import DataValueRules
+from tasks.artifacts.fairness import FairnessLimits, FairnessRules
 from tasks.artifacts.search import Range, SearchConfig
 from tasks.artifacts.settings import (
     BaselineConfig,
@@ -14,6 +16,7 @@ from tasks.artifacts.settings import (
     Outcome,
     Processes,
     PromotionRules,
+    SegmentRules,
     TrainingConfig,
 )
 from tasks.artifacts.usage import Prices
@@ -103,14 +106,58 @@ BATCH = BatchRules(
     quarantined_day_share_stop=0.6,  # what is left is no sample of the day; a day delivered twice keeps a whole copy
 )
 
+SEGMENT_RULES = SegmentRules(
+    fewest_rows=30,  # a mean of fewer is chance
+    fewest_days=7,  # a bootstrap of fewer days is too narrow
+    search_rows=5_000,  # trees of seconds; what they find is looked at again on all rows of other days
+    search_features=5,  # ten pairs
+    smallest_share=0.05,  # smaller ones cannot be confirmed in two weeks
+    least_excess=0.01,  # log-loss; less would not be worth a person's time
+    most_found=5,  # the worst of ten pairs, most of which overlap
+    level=0.05,
+)
+
 PROMOTION = PromotionRules(
     lightgbm_log_loss_ratio=1.02,  # within 2 % of the model that a user would pick instead
     logistic_gain=0.0,  # log-loss below that of the simple baseline
     incumbent_gain=0.0,  # lower bound of the paired gain in log-loss over the champion
-    segment_loss=0.02,  # no segment with enough days may be worse than the champion by more, for certain
+    segment_loss=0.02,  # 2 % of a segment's log-loss are more than a season's retraining gains
     segment_days=14,  # fewer days give no usable interval
+    segment_rows=900,  # of 28 days; with fewer the interval of equal models is wider than what is allowed
+    level=0.05,  # over all segments together
     review_first_model=False,  # a first model goes live when it holds against both baselines
+    review_changed_features=True,  # what the service must be sent has changed
+    review_changed_contract=True,  # the data mean something else than those that the champion learned from
 )
+
+FAIRNESS = FairnessRules(
+    # In brackets: the model of 30 September 2013 on its evaluation days. A limit is broken when the difference is beyond it for certain.
+    fewest_rows=100,  # of fewer flights in four weeks a rate tells of the weather of a few days; small communities have 168 and more
+    fewest_days=10,  # a bootstrap of fewer days is too narrow, even with the tails of Student's t
+    fewest_of_a_class=20,  # one late flight of fewer moves a true positive rate by more than 0.05
+    near=0.9,  # of the way to a limit: the last tenth is within what another month brings
+    limits={
+        # Flights to small communities are late more often (18 % to 13 %), so that equal rates of warnings are no aim.
+        "air service": FairnessLimits(
+            equal_opportunity=0.3,  # a late flight is announced as often: the aim; 47 late flights leave 0.2 to chance [0.21]
+            equalized_odds=0.3,  # needless warnings too [0.21]
+            demographic_parity=0.3,  # [0.21] 0.35 in an October that the model did not know
+            disparate_impact=0.3,  # [0.48] four fifths would ask for warnings that no delay explains
+        ),
+        # Of some carriers a quarter is late and of others a tenth, at one threshold for all: what these limits keep out is a
+        # model that leaves a carrier without warnings, or warns of nearly all of its flights.
+        "carrier": FairnessLimits(
+            equal_opportunity=0.6,  # [0.46]
+            equalized_odds=0.6,  # [0.46] 0.8 with a model of two months ago
+            demographic_parity=0.65,  # [0.48]
+            disparate_impact=0.05,  # [0.17] the nearest of all: 88 % of the way
+        ),
+    },
+)
+"""How much the decisions may differ between the groups of each attribute of `segments.SENSITIVE`."""
+
+APPROVAL_HOURS = 72.0
+"""How long a person's approval holds: over a weekend, and not into the next week, when the days it rests on are past."""
 
 MONITORING = MonitoringRules(
     false_alarm_rate=0.01,  # over all groups of features together, each night
@@ -122,6 +169,29 @@ MONITORING = MonitoringRules(
     oldest_days=56,  # retraining every 8 weeks gained most of what weekly retraining gains
     cool_down_days=7,  # no second challenger within a week
 )
+
+BEHAVIOUR = BehaviourRules(
+    # In brackets: the share that passes on the days of September, June and December 2013.
+    rows=2_000,  # seventy a day: shares to a tenth of a percentage point, in half a second a test
+    seed=2013,  # any: it draws the rows and the noise
+    limits={
+        # A number of a flight is no input; what is left is float32 in another order of the rows [1, largest move 0].
+        "renamed flight numbers": BehaviourLimit(tolerance=1e-6, least_share=1.0),
+        # Dips are a model's wiggle where late flights are rare in its rows [1, 0.999, 0.995].
+        "more delay upstream": BehaviourLimit(tolerance=0.05, least_share=0.97),
+        # A network without readings is blind to storms, not lost: in winter it misses them most [0.999, 0.976, 0.968].
+        "missing weather": BehaviourLimit(tolerance=0.15, least_share=0.9),
+        # What is known of an airport is in its delays; its name alone must not decide [1, 1, 1].
+        "unseen destination": BehaviourLimit(tolerance=0.1, least_share=0.95),
+        # Readings and delays are no better known than that [1, 0.998, 0.999].
+        "noise": BehaviourLimit(tolerance=0.1, least_share=0.97),
+        # Decisions turn close to the threshold only, where a twentieth of the rows lies [0.965, 0.957, 0.957].
+        "hostile step": BehaviourLimit(tolerance=0.0, least_share=0.9),
+        # A storm out of season surprises for a day, of a month's few [0.968, 1, 1].
+        "rare storms": BehaviourLimit(tolerance=0.05, least_share=0.75),
+    },
+)
+"""What `behaviour.py` expects must hold: how far a row may go against it, and on what share of the rows it may not."""
 
 DATA_VALUE = DataValueRules(
     no_value_log_loss=0.0003,  # another seed of training moves 0.001

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
+from tasks.artifacts.fairness import Grouping
 from tasks.usecase.contract import CARRIERS, ORIGINS
 
 _HOURS = {"night and early morning (0-7)": (0, 7), "morning (8-11)": (8, 11), "afternoon (12-16)": (12, 16), "evening (17-23)": (17, 23)}
 
-SMALL_COMMUNITY = pl.col("arrivals_dest_28d_n") < 28
+_ARRIVALS, _ONE_A_DAY = "arrivals_dest_28d_n", 28
+
+SMALL_COMMUNITY = pl.col(_ARRIVALS) < _ONE_A_DAY
 """Fewer than one arrival a day from New York in the last four weeks."""
 
 SEGMENTS: dict[str, pl.Expr] = {
@@ -18,3 +21,11 @@ SEGMENTS: dict[str, pl.Expr] = {
     "small communities": SMALL_COMMUNITY,
 }
 """Name to predicate; the overall slice is always reported beside them."""
+
+SENSITIVE: tuple[Grouping, ...] = (
+    # Who lives where few flights go has no other flight to take; both groups together are all flights whose past is known.
+    Grouping(name="air service", column=_ARRIVALS, cut=_ONE_A_DAY, below="small community", above="well served"),
+    # A carrier that is warned about more often than its delays explain loses passengers by it.
+    Grouping(name="carrier", column="carrier"),
+)
+"""Attributes whose groups the decisions must treat alike, within the limits of `policy.FAIRNESS`."""

@@ -232,6 +232,7 @@ NEEDED_UNSEEN = {
 COMES_ALONG = {
     "click": "errors are shown by flytekit's command line, which is click",
     "diskcache": "flytekit's local cache is one",
+    "packageurl-python": "cyclonedx-python-lib's; names a package in the bill of materials",
     "packaging": "read by `make lock` alone",
     "pillow": "matplotlib's; renders an image in a Deck",
     "sqlalchemy": "MLflow's; its errors are the registry's",

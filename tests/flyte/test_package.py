@@ -163,7 +163,7 @@ def test_the_monitors_branch_holds_the_launch_plan(package: Package) -> None:
 
 def test_retrain_composes_the_single_workflows(package: Package) -> None:
     inside = {sub.id.name.split(".")[1] for sub in package.workflows["workflows.retrain.retrain"].sub_workflows}
-    assert inside == {"ingest", "validation", "training", "evaluation", "packaging"}
+    assert inside == {"ingest", "validation", "training", "evaluation", "packaging", "promote"}
 
 
 # --- launch plans -----------------------------------------------------------------------------------------------------

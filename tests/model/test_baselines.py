@@ -53,7 +53,7 @@ def test_lightgbm_takes_the_rounds_that_are_best_on_the_folds_together() -> None
     model, predicted = baselines.fit_lightgbm(ROWS, ENCODING, CONFIG, FOLDS)
     chosen = model.booster.num_trees()
     assert chosen in (50, 100, 120)
-    boosters = [baselines._boost(train, CONFIG, CONFIG.lightgbm_rounds) for train, _ in FOLDS]
+    boosters = [baselines.boost(train, CONFIG, CONFIG.lightgbm_rounds) for train, _ in FOLDS]
 
     def loss(rounds: int) -> float:
         found = [

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tasks import contracts
-from tasks.contracts import Instant
+from tasks.contracts import Instant, RowRule, Table
 
 pytestmark = pytest.mark.unit
 
@@ -53,3 +53,34 @@ def test_sensitive_columns_are_those_that_are_not_public() -> None:
 def test_retention_is_told_of_columns_that_have_one() -> None:
     assert contracts.retention(Card) == {"name": 30}
     assert contracts.retention(Silent) == {}
+
+
+class Reworded(pa.DataFrameModel):
+    name: str = contracts.column("Whose", role="key", sensitivity="restricted", retention_days=90, str_matches="^[a-z]+$")
+    size: float = contracts.column("Its size", role="feature", unit="metres", nullable=True, ge=0, lt=3)
+    kind: str = contracts.column("Which", role="other", isin=["x", "y"])
+
+
+class Larger(Card):
+    size: float = contracts.column("How large", role="feature", unit="metres", nullable=True, ge=0, lt=4)
+
+
+class Imperial(Card):
+    size: float = contracts.column("How large", role="feature", unit="feet", nullable=True, ge=0, lt=3)
+
+
+class Whole(Card):
+    size: int = contracts.column("How large", role="feature", unit="metres", nullable=True, ge=0, lt=3)
+
+
+def named(schema: type[pa.DataFrameModel], rules: tuple[RowRule, ...] = ()) -> str:
+    schema.__name__ = "Card"
+    return contracts.digest(Table("cards", schema, ("name",), rules))
+
+
+def test_a_digest_follows_what_is_declared_and_not_the_words() -> None:
+    """Another wording asks nobody to look; another range, unit, type or rule does."""
+    small = RowRule("small", "no card is large", pl.col("size") < 2)
+    smaller = RowRule("small", "no card is large", pl.col("size") < 1)
+    assert named(Reworded) == named(Card) == contracts.digest(Card)
+    assert len({named(Card), named(Larger), named(Imperial), named(Whole), named(Card, (small,)), named(Card, (smaller,))}) == 6

@@ -10,8 +10,9 @@ import pytest
 
 from tasks.artifacts.data_value import DataValueRules, FeatureValue
 from tasks.evaluation import importance
+from tasks.model import preprocessing
 from tasks.model.loss import log_loss
-from tasks.model.trained import Probabilities
+from tasks.model.trained import LogisticModel, Probabilities
 from tasks.usecase import policy
 
 pytestmark = pytest.mark.unit
@@ -124,7 +125,7 @@ def test_a_sample_keeps_a_like_share_of_every_day() -> None:
     value = measure(rules=RULES.model_copy(update={"importance_rows": 300}))
     assert (value.days, value.rows_labelled) == (DAYS, ROWS)
     assert 300 - DAYS <= value.rows <= 300
-    kept = importance._thin(frame, 300, seed=1)
+    kept = importance.thin(frame, 300, seed=1)
     counts = {name: f.group_by("batch_day").len().sort("batch_day")["len"].to_numpy() for name, f in (("all", frame), ("kept", kept))}
     np.testing.assert_array_equal(counts["kept"], counts["all"] // 4)
     assert kept["batch_day"].is_sorted()
@@ -148,3 +149,25 @@ def test_few_rows_are_enough_to_run(height: int) -> None:
     value = measure(frame=rows().head(height))
     assert value.rows == height
     assert FeatureValue.model_validate_json(value.model_dump_json()) == value
+
+
+def test_a_model_with_a_preprocessing_is_measured_alike_and_encodes_once() -> None:
+    """Encoded rows are permuted as the rows themselves are: a number with the indicator of its nulls."""
+    frame, encodings = rows(), []
+    names = ["signal", "left", "right", "ignored", "still", "gaps"]
+    fitted = preprocessing.fit(frame, names, ["kind"])
+    weights = np.linspace(-1, 1, fitted.width)
+    model = LogisticModel(fitted, 0.1, weights.tolist(), [[0.0, -0.5, 0.2, 0.9]])
+
+    class Plain:
+        def predict(self, part: pl.DataFrame) -> Probabilities:
+            encodings.append(part.height)
+            return model.predict(part)
+
+    once, anew = (importance.measure(frame, each, GROUPS, RULES, "toy", "digest") for each in (model, Plain()))
+    assert len(encodings) > 10
+    for left, right in ((once.features, anew.features), (once.groups, anew.groups)):
+        for a, b in zip(sorted(left, key=str), sorted(right, key=str), strict=True):
+            assert a.increase_log_loss.value == pytest.approx(b.increase_log_loss.value, abs=1e-9)
+    assert next(f for f in once.features if f.feature == "gaps").increase_log_loss.value != 0
+    assert next(f for f in once.features if f.feature == "still").increase_log_loss.value == 0, "no input of the model"

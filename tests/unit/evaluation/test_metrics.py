@@ -1,4 +1,4 @@
-"""Models side by side: every number is that of the same rows, and segments too small to tell are left out."""
+"""Models side by side: every number is that of the same rows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from tasks.artifacts.evaluation import Evaluation
+from tasks.artifacts.evaluation import Evaluation, WeakSegments
 from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs
+from tasks.errors import EvaluationError
 from tasks.evaluation import metrics
 from tasks.model.loss import row_log_loss
 
@@ -22,13 +23,7 @@ ROWS = 400
 COSTS = Costs(missed=4, needless=1)
 WINDOW = Window(first_day=date(2013, 11, 1), last_day=date(2013, 11, 28))
 THRESHOLDS = {"network": 0.4, "lightgbm": 0.5, "logistic": 0.5, "prior": 0.5, "incumbent": 0.6}
-SEGMENTS = {
-    "origin EWR": pl.col("origin") == "EWR",
-    "few rows": pl.col("n") < 29,
-    "one class": pl.col("label_is_1"),
-    "unknown": pl.col("gaps") > 0,  # null where nothing is known: not in the segment
-    "nobody": pl.col("n") < 0,
-}
+NOTHING_WEAK = WeakSegments(searched=WINDOW, confirmed_on=WINDOW, level=0.05, found=[])
 
 
 def scored() -> pl.DataFrame:
@@ -55,19 +50,13 @@ def scored() -> pl.DataFrame:
 
 
 SCORED = scored()
-FEATURES = pl.DataFrame(
-    {
-        "origin": ["EWR", "JFK"] * (ROWS // 2),
-        "n": range(ROWS),
-        "label_is_1": SCORED.get_column("label") == 1,
-        "gaps": [1.0 if i % 4 == 0 else None for i in range(ROWS)],
-    }
-)
+EWR = np.arange(ROWS) % 2 == 0
 
 
-def evaluate(incumbent: int | None = 3, frame: pl.DataFrame = SCORED) -> Evaluation:
+def evaluate(incumbent: int | None = 3, frame: pl.DataFrame = SCORED, **given: Any) -> Evaluation:
     suite = [SuiteCondition(check="drift", condition="below 0.2", passed=True, details="0.1")]
-    return metrics.evaluate(frame, FEATURES, SEGMENTS, THRESHOLDS, COSTS, WINDOW, "digest", incumbent, suite)
+    named = {"origin EWR": EWR}
+    return metrics.evaluate(frame, named, THRESHOLDS, COSTS, 30, WINDOW, "digest", incumbent, suite, NOTHING_WEAK, **given)
 
 
 @pytest.fixture(scope="module")
@@ -107,29 +96,36 @@ def test_without_an_incumbent_its_column_is_not_read(beside: Evaluation) -> None
     found = evaluate(None, SCORED.with_columns(incumbent=pl.lit(None, dtype=pl.Float64)))
     assert [m.model for m in found.metrics] == ["network", "lightgbm", "logistic", "prior"]
     assert "incumbent" not in found.gains
-    assert all(segment.gain_over_incumbent is None for segment in found.segments)
+    assert all(segment.paired is None for segment in found.segments)
     assert found.of("network") == beside.of("network")
 
 
-def test_segments_that_tell_nothing_are_left_out(beside: Evaluation) -> None:
-    # Where a predicate knows nothing, a row is not in the segment.
-    assert [(s.segment, s.rows) for s in beside.segments] == [("all", ROWS), ("origin EWR", ROWS // 2), ("unknown", ROWS // 4)]
-
-
-def test_a_segment_is_measured_on_its_own_rows(beside: Evaluation) -> None:
-    found = next(segment for segment in beside.segments if segment.segment == "origin EWR")
-    mask = (FEATURES["origin"] == "EWR").to_numpy()
-    labels = SCORED["label"].to_numpy()[mask]
-    assert (found.rows, found.positives, found.days) == (mask.sum(), labels.sum(), SCORED.filter(mask)["batch_day"].n_unique())
-    assert found.log_loss.value == pytest.approx(log_loss(labels, SCORED["network"].to_numpy()[mask]))
-    assert found.gain_over_incumbent is not None
-    incumbent = log_loss(labels, SCORED["incumbent"].to_numpy()[mask])
-    assert found.gain_over_incumbent.value == pytest.approx(incumbent - found.log_loss.value)
-
-
 def test_the_overall_segment_is_the_whole(beside: Evaluation) -> None:
+    assert [(s.segment, s.rows) for s in beside.segments] == [("all", ROWS), ("origin EWR", ROWS // 2)]
     assert beside.segments[0].log_loss == beside.of("network").log_loss
-    assert (beside.segments[0].rows, beside.rows, beside.base_rate) == (ROWS, ROWS, pytest.approx(SCORED["label"].mean()))
+    assert beside.segments[0].cost == beside.of("network").cost
+    assert (beside.rows, beside.base_rate) == (ROWS, pytest.approx(SCORED["label"].mean()))
+
+
+def test_a_threshold_a_row_decides_where_it_is_given(beside: Evaluation) -> None:
+    found = evaluate(by_row={"network": np.where(EWR, 0.4, 2.0)})  # elsewhere nothing is flagged
+    labels, flagged = SCORED["label"].to_numpy(), (SCORED["network"].to_numpy() >= 0.4) & EWR
+    assert found.of("network").cost.value == pytest.approx((4 * (~flagged & (labels == 1)) + 1 * (flagged & (labels == 0))).mean())
+    assert found.of("lightgbm") == beside.of("lightgbm")
+    assert found.of("network").threshold == 0.4
+
+
+@pytest.mark.parametrize(
+    ("frame", "found"),
+    [
+        (SCORED.with_columns(label=pl.lit(0)), "400 rows with label 0"),  # nobody was late
+        (SCORED.head(0), "got none"),
+    ],
+    ids=["one class", "no rows"],
+)
+def test_rows_of_one_label_are_refused(frame: pl.DataFrame, found: str) -> None:
+    with pytest.raises(EvaluationError, match=found):
+        evaluate(frame=frame)
 
 
 def test_calibration_and_suite_come_along(beside: Evaluation) -> None:

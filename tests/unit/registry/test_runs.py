@@ -54,7 +54,9 @@ def judged(folder: Path, digest: str = "a", incumbent: int | None = 2, **network
         decision=factory.decision(champion=incumbent),
         package=folder / digest,
         bento=folder / digest,
+        dossier=folder / digest,
         package_digest=f"p-{digest}",
+        dossier_digest=f"d-{digest}",
         lineage={"owner": "team", "code_commit": "c0ffee", "snapshot": "long"},
     )
 
@@ -141,7 +143,8 @@ def test_a_candidate_has_its_curves_and_documents(tracker: Tracker, tmp_path: Pa
         assert type(record).model_validate_json((folder / f"{kind}.json").read_text()) == record
     assert Decision.model_validate_json((folder / "decision.json").read_text()).verdict == Verdict.PROMOTE
     assert json.loads((folder / "features.json").read_text())["categorical"] == factory.CATEGORICAL
-    assert (folder / "package" / "file").read_text() == (folder / "bento" / "file").read_text() == "a"
+    assert {(folder / name / "file").read_text() for name in ("package", "bento", "dossier")} == {"a"}
+    assert candidate.data.tags["dossier_digest"] == "d-a"
 
 
 def test_a_candidate_logged_again_is_the_same_runs(tracker: Tracker, tmp_path: Path) -> None:

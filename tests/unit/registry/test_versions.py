@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
-from tasks.artifacts.registry import RegisteredModel
-from tasks.errors import RegistryError
+from tasks.artifacts.audit import Act, AuditEntry
+from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.fairness import Grouping
+from tasks.errors import BundleError, RegistryError
+from tasks.lake import audit
+from tasks.registry.versions import Registry
+from tests.unit.registry.versions import decided, judged, register
 from tests.unit.reporting import factory
 
 pytestmark = [
@@ -24,96 +29,168 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
 
 
-def _register(uri: str, name: str, tmp_path: Path, digest: str, verdict: Verdict) -> RegisteredModel:
-    from tasks.registry.runs import Judged
-    from tasks.registry.versions import Registry
-
-    registry = Registry(uri, name)
-    for folder in ("package", "bento"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / "file").write_text(digest)
-    model = factory.model("network").model_copy(update={"bundle_digest": digest})
-    incumbent = registry.incumbent(digest)
-    evaluation: Evaluation = factory.evaluation().model_copy(update={"incumbent_version": incumbent.version})
-    decision: Decision = factory.decision().model_copy(update={"verdict": verdict})
-    baselines = [factory.model("lightgbm"), factory.model("logistic")]
-    folders = tmp_path / "package", tmp_path / "bento"
-    return registry.register(Judged(model, baselines, evaluation, decision, *folders, f"p-{digest}", {"owner": "x"}))
+@pytest.fixture
+def registry(uri: str, request: pytest.FixtureRequest) -> Registry:
+    """A model of the test's own."""
+    return Registry(uri, request.node.name[:60])
 
 
-def test_promotion_moves_the_aliases(uri: str, tmp_path: Path) -> None:
-    first = _register(uri, "moves", tmp_path, "a", Verdict.PROMOTE)
-    assert (first.version, first.aliases) == (1, ["champion"])
-    second = _register(uri, "moves", tmp_path, "b", Verdict.HOLD)
-    assert (second.version, second.aliases) == (2, ["challenger"])
-    third = _register(uri, "moves", tmp_path, "c", Verdict.PROMOTE)
-    assert (third.version, third.aliases) == (3, ["champion"])
-    from tasks.registry.versions import Registry
-
-    registry = Registry(uri, "moves")
-    assert (registry.version_of("champion"), registry.version_of("previous"), registry.version_of("challenger")) == (3, 1, 2)
+def aliases(registry: Registry) -> tuple[int | None, int | None, int | None]:
+    champion, challenger, previous = map(registry.version_of, ("champion", "challenger", "previous"))
+    return champion, challenger, previous
 
 
-def test_a_repeated_run_changes_nothing_and_meets_the_same_champion(uri: str, tmp_path: Path) -> None:
-    from tasks.registry.versions import Registry
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_new_version_is_challenger_whatever_the_verdict(registry: Registry, tmp_path: Path, verdict: Verdict) -> None:
+    assert register(registry, tmp_path, "a", verdict).aliases == ["challenger"]
+    assert register(registry, tmp_path, "b", verdict).aliases == ["challenger"]
+    assert aliases(registry) == (None, 2, None)
 
-    _register(uri, "repeat", tmp_path, "a", Verdict.PROMOTE)
-    _register(uri, "repeat", tmp_path, "b", Verdict.PROMOTE)
-    registry = Registry(uri, "repeat")
+
+def test_a_champion_moves_the_aliases(registry: Registry, tmp_path: Path) -> None:
+    for digest in "ab":
+        register(registry, tmp_path, digest)
+    registry.make_champion(1, None)
+    assert aliases(registry) == (1, 2, None)
+    for _ in range(2):  # done again it changes nothing
+        registry.make_champion(2, 1)
+        assert aliases(registry) == (2, None, 1)
+    assert registry.registered(2).aliases == ["champion"]
+
+
+def test_a_repeated_run_changes_nothing_and_meets_the_same_champion(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    register(registry, tmp_path, "b")
+    registry.make_champion(2, 1)
     assert registry.incumbent("b").version == 1
     assert registry.incumbent("a").version is None
-    # A person goes back to version 1; repeating the run of version 2 must not undo that.
-    registry._client.set_registered_model_alias("repeat", "champion", "1")
-    again = _register(uri, "repeat", tmp_path, "b", Verdict.PROMOTE)
-    assert again.version == 2
-    assert registry.version_of("champion") == 1
+    # A person goes back to version 1; a newer version is challenger. Repeating the run of version 2 undoes neither.
+    registry.make_champion(1, 2)
+    register(registry, tmp_path, "c")
+    tags = registry.tags()
+    assert register(registry, tmp_path, "b").version == 2
+    assert aliases(registry) == (1, 3, 2)
+    assert registry.tags() == tags
 
 
-def test_a_version_leads_to_its_package_and_its_run(uri: str, tmp_path: Path) -> None:
-    from tasks.registry.versions import Registry
+def test_judged_anew_a_version_says_what_it_was_judged_by_last(registry: Registry, tmp_path: Path) -> None:
+    first = judged(registry, tmp_path, "a", Verdict.HOLD)
+    made = registry.register(first)
+    before = registry.tags()[1]
+    again = judged(registry, tmp_path, "a", Verdict.REVIEW, decided("a", Verdict.REVIEW, None))
+    assert registry.register(again) == made.model_copy(update={"dossier_digest": again.dossier_digest})
+    after = registry.tags()[1]
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {"verdict", "dossier_digest", "dossier_uri", "decision_digest"}
+    assert (after["verdict"], after["dossier_digest"]) == ("REVIEW", again.dossier_digest)
+    assert (Path(after["dossier_uri"]) / "dossier.json").read_text() == (again.dossier / "dossier.json").read_text()
+    # Another dossier of the same decision is no other judgement: what a person has read stays what they approve.
+    registry.register(replace(again, dossier_digest="other"))
+    assert registry.tags()[1] == after
 
-    made = _register(uri, "leads", tmp_path, "a", Verdict.PROMOTE)
-    registry = Registry(uri, "leads")
-    assert (Path(registry.champion().bundle_uri) / "file").read_text() == "a"
-    assert (Path(registry.bento_uri("champion")) / "file").read_text() == "a"
+
+def test_a_version_leads_to_its_package_and_its_run(registry: Registry, tmp_path: Path) -> None:
+    made = register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    assert (Path(registry.champion().bundle_uri) / "file").read_text() == "package a"
+    assert (Path(registry.bento_uri("champion")) / "file").read_text() == "bento a"
     run = registry._client.get_run(made.run_id)
-    assert run.info.run_name == "candidate, 2013-06-03 to 2013-06-30, leads"
+    assert run.info.run_name == f"candidate, 2013-06-03 to 2013-06-30, {registry.name}"
     assert run.data.metrics["log_loss"] == registry.champion().log_loss
 
 
-def test_a_registration_that_a_kill_cut_short_goes_on_with_its_runs(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.registry.versions import Registry
+def test_an_incumbent_brings_what_a_candidate_is_compared_by(registry: Registry, tmp_path: Path) -> None:
+    grouping = Grouping(name="air service", column="n", cut=28, below="small", above="large")
+    register(registry, tmp_path, "a", grouping=grouping, group_thresholds={"small": 0.3, "large": 0.2})
+    registry.make_champion(1, None)
+    found = registry.incumbent("b")
+    assert (found.version, found.features_digest, found.contract_digest) == (1, factory.digest(7), factory.digest(8))
+    assert (found.grouping, found.group_thresholds) == (grouping, {"small": 0.3, "large": 0.2})
+    register(registry, tmp_path, "b")
+    registry.make_champion(2, 1)
+    plain = registry.incumbent("c")
+    assert (plain.version, plain.grouping, plain.group_thresholds) == (2, None, {})
 
+
+def test_a_version_from_before_they_were_kept_has_no_digests(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    for key in ("features_digest", "contract_digest"):
+        registry._client.delete_model_version_tag(registry.name, "1", key)
+    found = registry.incumbent("b")
+    assert (found.features_digest, found.contract_digest, found.grouping) == (None, None, None)
+
+
+@pytest.mark.parametrize("folder", ["package", "bento"])
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "altered"])
+def test_a_package_or_bento_that_is_not_whole_is_told(registry: Registry, tmp_path: Path, folder: str, is_gone: bool) -> None:
+    made = register(registry, tmp_path, "a")
+    assert registry.require_whole(1) == made.package_digest
+    file = Path(registry.version(1).source).with_name(folder) / "file"
+    if is_gone:
+        file.unlink()
+    else:
+        file.write_text("other")
+    with pytest.raises(BundleError, match="file is " + ("missing" if is_gone else "altered")):
+        registry.require_whole(1)
+
+
+def test_rows_are_kept_with_the_version_that_they_are_about(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a")
+    rows = [_row(tmp_path, act) for act in (Act.PROMOTION, Act.ROLLBACK, Act.ROLLBACK)]
+    assert registry.anchors() == {}
+    assert registry.is_pending(1, rows[0])
+    registry.anchor(1, rows[0])
+    registry.anchor(1, rows[2])
+    assert [registry.is_pending(1, row) for row in rows] == [False, False, False], "a later act of its kind has been done"
+    assert registry.anchors() == {row.number: row.hash for row in (rows[0], rows[2])}
+    assert not registry.is_pending(7, rows[0]), "with a version that was deleted there is nothing to do"
+
+
+def _row(lake: Path, act: Act) -> AuditEntry:
+    from datetime import UTC, datetime
+
+    return audit.append(str(lake), act, "me", "version 1", "why", "{}", datetime(2013, 10, 1, tzinfo=UTC))
+
+
+def test_a_registration_that_a_kill_cut_short_goes_on_with_its_runs(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class KilledError(BaseException):
         pass
 
     def die(*_: object, **__: object) -> None:
         raise KilledError
 
-    client = type(Registry(uri, "cut")._client)
-    with monkeypatch.context() as patch:
-        patch.setattr(client, "create_model_version", die)
-        with pytest.raises(KilledError):
-            _register(uri, "cut", tmp_path, "a", Verdict.PROMOTE)
-    registry = Registry(uri, "cut")
-    experiment = registry._client.get_experiment_by_name("cut").experiment_id
+    given = judged(registry, tmp_path, "a", Verdict.PROMOTE)
+    for call in ("create_model_version", "set_registered_model_alias"):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(registry._client), call, die)
+            with pytest.raises(KilledError):
+                registry.register(given)
+    experiment = registry._client.get_experiment_by_name(registry.name).experiment_id
     before = {run.info.run_id for run in registry._client.search_runs([experiment])}
-    made = _register(uri, "cut", tmp_path, "a", Verdict.PROMOTE)
-    assert (made.version, made.aliases) == (1, ["champion"])
+    made = registry.register(given)
+    assert (made.version, made.aliases) == (1, ["challenger"])
     assert {run.info.run_id for run in registry._client.search_runs([experiment])} == before
     assert made.run_id in before
 
 
-def test_without_a_champion_it_says_what_to_do(uri: str) -> None:
-    from tasks.registry.versions import Registry
-
+def test_without_a_champion_it_says_what_to_do(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="must have a champion"):
-        Registry(uri, "nobody").champion()
+        registry.champion()
+
+
+def test_a_version_that_there_is_not_is_told_with_those_there_are(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="none; run `make retrain`"):
+        registry.registered(1)
+    register(registry, tmp_path, "a")
+    with pytest.raises(RegistryError, match=r"must have version 7; got none of that number.*there are: 1"):
+        registry.registered(7)
 
 
 def test_a_database_out_of_reach_is_told(tmp_path: Path) -> None:
-    from tasks.registry.versions import Registry
-
     (tmp_path / "mlflow.db").write_text("this is no database, and longer than a header")
     with pytest.raises(RegistryError, match="must be in reach"):
         Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", "x").incumbent("a")

@@ -8,13 +8,18 @@ import numpy as np
 
 from tasks.artifacts.data import DataSnapshot, Finding, Override, QuarantineCount, Severity, TableVersion, ValidationReport
 from tasks.artifacts.evaluation import (
+    Bound,
     CalibrationBin,
     Criterion,
     Decision,
     Evaluation,
     ModelMetrics,
+    PairedGain,
     SegmentMetrics,
+    SmallSegment,
     Verdict,
+    WeakSegment,
+    WeakSegments,
 )
 from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
 from tasks.artifacts.record import Interval, SuiteCondition, Window
@@ -139,17 +144,20 @@ def models() -> list[TrainedModel]:
     ]
 
 
+def scores(log_loss: float, half: float = 0.0412, cost: float = 0.59) -> dict[str, Interval]:
+    """Return the values of one model on some rows, by name."""
+    return {
+        "auc": interval(0.7612 - (log_loss - 0.5) / 3, 0.0131),
+        "pr_auc": interval(0.5312 - (log_loss - 0.5) / 2, 0.0312),
+        "log_loss": interval(log_loss, half),
+        "brier": interval(log_loss / 3, 0.0152),
+        "calibration_error": interval(0.0312, 0.0091),
+        "cost": interval(cost, 0.0522),
+    }
+
+
 def metrics(name: str, log_loss: float) -> ModelMetrics:
-    return ModelMetrics(
-        model=name,
-        threshold=0.2134,
-        auc=interval(0.7612 - (log_loss - 0.5) / 3, 0.0131),
-        pr_auc=interval(0.5312 - (log_loss - 0.5) / 2, 0.0312),
-        log_loss=interval(log_loss, 0.0412),
-        brier=interval(log_loss / 3, 0.0152),
-        calibration_error=interval(0.0312, 0.0091),
-        cost=interval(0.5421 + log_loss / 10, 0.0522),
-    )
+    return ModelMetrics(model=name, threshold=0.2134, **scores(log_loss, cost=0.5421 + log_loss / 10))
 
 
 def segments(extra: int = 0, *, with_champion: bool = True) -> list[SegmentMetrics]:
@@ -164,18 +172,46 @@ def segments(extra: int = 0, *, with_champion: bool = True) -> list[SegmentMetri
     found = []
     for i, name in enumerate(names):
         rows = 26_123 if name == "all" else int(rng.integers(300, 9000))
+        log_loss = 0.5123 if name == "all" else float(0.5 + rng.normal(0, 0.06))
+        gain = interval(-0.06 if i == 7 else float(rng.normal(0.024, 0.012)), 0.024)
         found.append(
             SegmentMetrics(
                 segment=name,
                 rows=rows,
                 days=28,
                 positives=rows // 4,
-                log_loss=interval(0.5123 if name == "all" else float(0.5 + rng.normal(0, 0.06)), 0.02 + 6 / rows),
-                cost=interval(0.59, 0.05),
-                gain_over_incumbent=interval(-0.03 if i == 7 else float(rng.normal(0.012, 0.006)), 0.012) if with_champion else None,
+                paired=PairedGain(gain=gain, worse_p_value=0.004 if i == 7 else 1.0) if with_champion else None,
+                **scores(log_loss, 0.02 + 6 / rows),
             )
         )
     return found
+
+
+def weak_segments() -> WeakSegments:
+    gusts = Bound(feature="wind_gust", above=18.4)
+    hours = Bound(feature="hour", values=["17", "18", "19"])
+    return WeakSegments(
+        searched=Window(first_day=date(2013, 6, 3), last_day=date(2013, 6, 16)),
+        confirmed_on=Window(first_day=date(2013, 6, 17), last_day=LAST),
+        level=0.05,
+        found=[
+            WeakSegment(
+                segment=name,
+                bounds=bounds,
+                rows=1_204,
+                days=14,
+                log_loss=interval(0.71, 0.06),
+                expected_log_loss=0.58,
+                excess=interval(excess, 0.05),
+                p_value=p_value,
+                is_confirmed=p_value < 0.05,
+            )
+            for name, bounds, excess, p_value in (
+                ("wind_gust above 18.4 and hour in 17, 18, 19", [gusts, hours], 0.13, 0.008),
+                ("wind_gust above 18.4", [gusts], 0.03, 0.31),
+            )
+        ],
+    )
 
 
 def evaluation(champion: int | None = 2, extra_segments: int = 0) -> Evaluation:
@@ -194,6 +230,8 @@ def evaluation(champion: int | None = 2, extra_segments: int = 0) -> Evaluation:
         metrics=[metrics(name, value) for name, value in losses.items()],
         gains=gains,
         segments=segments(extra_segments, with_champion=champion is not None),
+        small_segments=[SmallSegment(segment="carrier OO", rows=3, days=2, reason="fewer than 30 rows")],
+        weak_segments=weak_segments(),
         calibration=[
             CalibrationBin(predicted=float(p), observed=float(p * 1.12 + 0.004), rows=2612 + i % 2) for i, p in enumerate(predicted)
         ],
@@ -216,6 +254,10 @@ def decision(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> De
         candidate_digest=CANDIDATE_DIGEST,
         incumbent_version=champion,
         snapshot_hash=SNAPSHOT_HASH,
+        evaluation=Window(first_day=date(2013, 6, 3), last_day=LAST),
+        owner="flight-operations",
+        features_digest=digest(7),
+        contract_digest=digest(8),
         criteria=[
             Criterion(name="log-loss against LightGBM", value=0.9967, threshold=1.02, holds=True, decides=Verdict.HOLD, reason=reasons[0]),
             Criterion(name="gain over logistic regression", value=0.0186, threshold=0, holds=True, decides=Verdict.HOLD, reason=reasons[1]),
@@ -245,11 +287,18 @@ def package(difference: float = 3.1e-7, *, imported_torch: bool = False) -> Pack
 
 def registered() -> RegisteredModel:
     return RegisteredModel(
-        name="nyc-late-flights", version=3, aliases=["champion", "challenger"], package_digest=digest(5), run_id=digest(6)[:32]
+        name="nyc-late-flights",
+        version=3,
+        aliases=["champion", "challenger"],
+        package_digest=digest(5),
+        run_id=digest(6)[:32],
+        dossier_digest=digest(9),
     )
 
 
 def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> RunSummary:
+    from tests.unit.reporting import evidence  # which is made of what is here
+
     stages = {
         "ingestion": (6.31, 812.0, 1, 0),
         "validation": (2.12, 644.0, 1, 0),
@@ -267,6 +316,9 @@ def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> Run
         validation=validation(),
         models=models(),
         evaluation=evaluation(champion),
+        fairness=evidence.fairness(),
+        behaviour=evidence.behaviour(),
+        explanation=evidence.explanation(),
         decision=decision(verdict, champion),
         package=package(),
         registered=registered(),

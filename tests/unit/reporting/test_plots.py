@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from tasks.artifacts.evaluation import SegmentMetrics
+from tasks.artifacts.evaluation import PairedGain, SegmentMetrics
 from tasks.reporting import plots
 from tests.unit.reporting import factory
 from tests.unit.reporting.documents import HOSTILE, Tags
@@ -55,7 +55,7 @@ def test_the_same_record_gives_the_same_bytes(name: str) -> None:
         ("models", ["network 0.5123 [0.4711, 0.5576]", "champion v2 0.5231"]),
         ("calibration", ["10 bins of 26,125 rows", "68.0% was predicted", "76.6% came"]),
         ("segments", ["worst first"]),
-        ("segment_gains", ["-0.0300"]),
+        ("segment_gains", ["-0.0600 [-0.0840, -0.0336]"]),
         ("quality", ["reference days 0.4912", "0.5312 [0.4981, 0.5676]"]),
         ("losses", ["3 epochs: from 0.5000 to 0.3500"]),
     ],
@@ -75,7 +75,7 @@ def test_segments_are_sorted_worst_first_without_the_overall_row() -> None:
 
 def test_a_segment_that_is_worse_for_certain_stands_out() -> None:
     worse, better = (
-        [s.model_copy(update={"gain_over_incumbent": factory.interval(gain, 0.01)}) for s in factory.segments()[:2]]
+        [s.model_copy(update={"paired": PairedGain(gain=factory.interval(gain, 0.01), worse_p_value=1.0)}) for s in factory.segments()[:2]]
         for gain in (-0.05, 0.05)
     )
     vermilion = (0xD5, 0x5E, 0x00)

@@ -16,10 +16,6 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "validation": lambda: sections.validation(factory.validation()),
     "features": lambda: sections.features(166_158, factory.NUMERIC, factory.CATEGORICAL),
     "training": lambda: sections.training(factory.models()),
-    "evaluation": lambda: sections.evaluation(factory.evaluation()),
-    "evaluation without champion": lambda: sections.evaluation(factory.evaluation(None)),
-    "evaluation of 500 segments": lambda: sections.evaluation(factory.evaluation(extra_segments=500)),
-    "decision": lambda: sections.decision(factory.decision()),
     "package": lambda: sections.package(factory.package()),
     "registered": lambda: sections.registered(factory.registered()),
     "monitoring": lambda: sections.monitoring(factory.monitoring(), factory.trigger()),
@@ -43,8 +39,6 @@ def test_fragment_is_sound(name: str) -> None:
         ("validation", ["! WARN", "2013-02-08", "49% of the usual 954", "Ada Example", "the blizzard", "Found 0%", factory.SNAPSHOT_HASH]),
         ("features", ["50 numeric", "5 categorical", "arrivals 16", "wind_gust", "weekday"]),
         ("training", ["134,402", "0.2134", "2 min 34 s", "cpu, float32", factory.CANDIDATE_DIGEST, "2013-06-03 to 2013-06-30"]),
-        ("evaluation", ["0.5123 [0.4711, 0.5576]", "+0.0186 [+0.0114, +0.0265]", "small communities", "28.7%", "humid: 0.23"]),
-        ("decision", ["✓ PROMOTE", "log-loss against LightGBM", "0.9967", "1.0200", "v2"]),
         ("package", ["✓ PASS", "3.1e-07", "1,000", "1.84 s", "nyc-late-flights:kx3v5"]),
         ("registered", ["v3", "champion, challenger"]),
         ("monitoring", ["→ CHALLENGE", "weather drifted: humid, p = 0.0010", "0.2134", "2013-07-14"]),
@@ -57,7 +51,7 @@ def test_shows_what_the_record_holds(name: str, facts: list[str]) -> None:
 
 
 def test_the_verdict_comes_first() -> None:
-    for name, verdict in (("validation", "! WARN"), ("decision", "✓ PROMOTE"), ("package", "✓ PASS"), ("monitoring", "→ CHALLENGE")):
+    for name, verdict in (("validation", "! WARN"), ("package", "✓ PASS"), ("monitoring", "→ CHALLENGE")):
         assert require_sound(SECTIONS[name]()).text.startswith(verdict)
 
 
@@ -70,20 +64,10 @@ def test_findings_are_shown_worst_first() -> None:
 
 
 def test_hostile_texts_of_records_stay_text() -> None:
-    evaluation = factory.evaluation()
     hostile = [
         sections.snapshot(factory.snapshot(HOSTILE)),
         sections.features(1, [HOSTILE], [HOSTILE]),
         sections.training([factory.model(HOSTILE)]),
-        sections.evaluation(
-            evaluation.model_copy(
-                update={
-                    "segments": [evaluation.segments[1].model_copy(update={"segment": HOSTILE})],
-                    "suite": [evaluation.suite[0].model_copy(update={"details": HOSTILE})],
-                }
-            )
-        ),
-        sections.decision(factory.decision().model_copy(update={"reasons": [HOSTILE]})),
         sections.package(factory.package().model_copy(update={"bento_tag": HOSTILE})),
         sections.registered(factory.registered().model_copy(update={"aliases": [HOSTILE]})),
         sections.monitoring(factory.monitoring(), factory.trigger().model_copy(update={"reasons": [HOSTILE]})),

@@ -13,13 +13,18 @@ from tasks.artifacts.registry import RunSummary, StageCost
 from tasks.artifacts.settings import TrainingConfig
 from tasks.reporting import text, usage
 from tasks.reporting.summary import closing_table, run_report
-from tests.unit.reporting import factory
+from tests.unit.reporting import evidence, factory
 from tests.unit.reporting.documents import HOSTILE, require_sound
 
 pytestmark = pytest.mark.unit
 
-TASKS = ["ingest", "validate", "build_features", "train_baselines", "train_network", "evaluate", "decide", "build_package", "register"]
-PAGES = [*TASKS, "resources"]
+PAGES = [
+    *("ingest", "validate", "build_features", "train_baselines", "train_network"),
+    *("evaluate", "assess_fairness", "examine_behaviour", "explain_model", "decide"),
+    *("build_package", "register", "resources"),
+]
+DOCUMENTS = ["dossier.html", "model_card.html"]
+"""Made by another task; the report links them."""
 
 
 def row(stage: StageCost) -> str:
@@ -30,7 +35,7 @@ def row(stage: StageCost) -> str:
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, str]:
-    return run_report(factory.summary())
+    return run_report(factory.summary(), evidence.RULES)
 
 
 def terminal(summary: RunSummary, width: int) -> str:
@@ -51,7 +56,7 @@ def test_pages_need_no_network(report: dict[str, str], file: str) -> None:
 
 def test_index_links_each_page_and_each_page_the_index(report: dict[str, str]) -> None:
     links = [str(a["href"]) for a in require_sound(report["index.html"]).of("a")]
-    assert links == [f"{page}.html" for page in PAGES]
+    assert links == [*DOCUMENTS, *(f"{page}.html" for page in PAGES)]
     for task in PAGES:
         linked = {str(a["href"]) for a in require_sound(report[f"{task}.html"]).of("a")}
         assert linked == set(report)
@@ -70,7 +75,8 @@ def test_index_shows_the_run_verdict_first(report: dict[str, str]) -> None:
         summary.run_id,
         "nyc-late-flights v3",
         "champion, challenger",
-        *(str(value) for m in summary.evaluation.metrics for value in (m.auc, m.log_loss, m.brier, m.cost)),
+        *(str(m.log_loss) for m in summary.evaluation.metrics),
+        *(text.brief(value) for m in summary.evaluation.metrics for value in (m.auc, m.brier, m.cost)),
         *(
             f"{s.stage} {text.duration(s.seconds)} {text.memory(s.peak_memory_mb)} {text.duration(s.cpu_seconds)} "
             f"{text.duration(s.device_seconds)} not told {usage.money(s.cost)} {s.tasks} {s.cached}"
@@ -86,7 +92,7 @@ def test_index_shows_the_run_verdict_first(report: dict[str, str]) -> None:
 
 
 def test_hostile_texts_of_a_run_stay_text() -> None:
-    for document in run_report(factory.summary().model_copy(update={"use_case": HOSTILE, "run_id": HOSTILE})).values():
+    for document in run_report(factory.summary().model_copy(update={"use_case": HOSTILE, "run_id": HOSTILE}), evidence.RULES).values():
         assert "alert(" in require_sound(document).text
 
 
@@ -122,7 +128,7 @@ def test_closing_table_shows_the_run() -> None:
 def test_a_blend_is_told_wherever_the_candidate_is_named() -> None:
     blend = factory.model("network").model_copy(update={"config": TrainingConfig(lightgbm_share=0.5)})
     summary = factory.summary().model_copy(update={"models": [*factory.models()[:3], blend]})
-    documents = run_report(summary)
+    documents = run_report(summary, evidence.RULES)
     for shown in (terminal(summary, 100), documents["index.html"], documents["train_network.html"]):
         assert "network with 50% LightGBM" in " ".join(shown.split())
     assert "with 50% LightGBM" not in terminal(factory.summary(), 100)
@@ -143,6 +149,7 @@ def test_every_figure_of_the_closing_table_comes_from_the_record() -> None:
         f"{sum(t.rows for t in snapshot.tables):,}, {sum(q.rows for q in snapshot.quarantined)} set aside",
         f"{summary.registered.name} v{summary.registered.version}",
         f"run {summary.run_id}",
+        f"sum {text.short(summary.registered.dossier_digest)}",
         summary.report,
         *(f"{m.model} {m.log_loss} {text.brief(m.auc)} {text.brief(m.cost)}" for m in summary.evaluation.metrics),
         *map(row, summary.stages),

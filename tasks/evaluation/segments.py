@@ -1,0 +1,147 @@
+"""Segments: the candidate on named slices of the rows, each with intervals over days, and beside the incumbent.
+
+A segment with too few rows, or with one class, gets its size and no figure: a metric of noise reads like a metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tasks.artifacts.evaluation import PairedGain, Scores, SegmentMetrics, SmallSegment
+from tasks.errors import EvaluationError
+from tasks.evaluation import bootstrap
+from tasks.evaluation.bootstrap import Array, Days
+from tasks.model.loss import row_log_loss
+
+Mask = npt.NDArray[np.bool_]
+
+ALL = "all"
+"""The overall slice, which stands beside every other."""
+
+_SHOWN = 5
+
+
+def masks(rows: pl.DataFrame, segments: Mapping[str, pl.Expr]) -> dict[str, Mask]:
+    """Return which rows each segment has; a predicate that is null of a row leaves it out."""
+    found = rows.select(expr.fill_null(False).alias(name) for name, expr in segments.items())
+    return {name: found.get_column(name).to_numpy() for name in segments}
+
+
+def require_matched(segments: Mapping[str, pl.Expr], *frames: pl.DataFrame) -> None:
+    """Raise unless every segment has a row in one of the frames: a predicate that matches nothing is misspelt, not rare.
+
+    Raises:
+        EvaluationError: Naming those that have none, or that cannot be asked of these rows.
+    """
+    try:
+        found = {name: any(frame.select(expr.fill_null(False).any()).item() for frame in frames) for name, expr in segments.items()}
+    except pl.exceptions.PolarsError as error:
+        expected, mend = "every segment must be a predicate over the features", "mend it in tasks/usecase/segments.py"
+        raise EvaluationError(expected, str(error).strip().split("\n")[0][:300], mend) from error
+    empty = [repr(name) for name, is_found in found.items() if not is_found]
+    if empty:
+        rows = sum(frame.height for frame in frames)
+        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
+        raise EvaluationError(
+            "every segment must match a row",
+            f"none of {rows:,} rows in {', '.join(empty[:_SHOWN])}{more}",
+            "mend the predicate in tasks/usecase/segments.py, or remove it",
+        )
+
+
+def scores(labels: Array, probabilities: Array, costs: Array, days: Days) -> Scores:
+    """Return all metrics of some rows.
+
+    Args:
+        labels: 0 or 1, shape (n,), both among them.
+        probabilities: Shape (n,).
+        costs: Of the decision on each row, shape (n,).
+        days: The day of each row.
+    """
+    auc, pr_auc = bootstrap.ranking(labels, probabilities, days)
+    return Scores(
+        auc=auc,
+        pr_auc=pr_auc,
+        log_loss=bootstrap.mean(row_log_loss(labels, probabilities), days),
+        brier=bootstrap.mean((probabilities - labels) ** 2, days),
+        calibration_error=bootstrap.calibration_error(labels, probabilities, days),
+        cost=bootstrap.mean(costs, days),
+    )
+
+
+def measure(
+    named: Mapping[str, Mask],
+    labels: Array,
+    probabilities: Array,
+    costs: Array,
+    incumbent: Array | None,
+    days: Days,
+    fewest_rows: int,
+) -> tuple[list[SegmentMetrics], list[SmallSegment]]:
+    """Measure the candidate on each segment and on all rows.
+
+    Args:
+        named: Name to the rows of a segment, each of shape (n,).
+        labels: 0 or 1, shape (n,).
+        probabilities: Of the candidate, shape (n,).
+        costs: Of its decisions, shape (n,).
+        incumbent: Probabilities of the champion, shape (n,), None without one.
+        days: The day of each row.
+        fewest_rows: What a segment needs to be measured.
+    """
+    large: dict[str, Mask] = {}
+    small: list[SmallSegment] = []
+    for name, mask in {ALL: np.ones(len(labels), dtype=np.bool_), **named}.items():
+        reason = _too_small(labels[mask], fewest_rows)
+        if reason:
+            small.append(SmallSegment(segment=name, rows=int(mask.sum()), days=days.of(mask).seen, reason=reason))
+        else:
+            large[name] = mask
+    order = np.argsort(probabilities, kind="stable")  # once: every segment's rows are then sorted too, which its metrics need
+    sorted_rows = (labels[order], probabilities[order], costs[order])
+    in_order = Days(days.index[order], days.draws)
+    paired = pair(labels, probabilities, incumbent, days, large) if incumbent is not None else {}
+    found = []
+    for name, mask in large.items():
+        kept = mask[order]
+        its_labels, its_probabilities, its_costs = (values[kept] for values in sorted_rows)
+        its_days = in_order.of(kept)
+        found.append(
+            SegmentMetrics(
+                segment=name,
+                rows=len(its_labels),
+                days=its_days.seen,
+                positives=int(its_labels.sum()),
+                paired=paired.get(name),
+                **dict(scores(its_labels, its_probabilities, its_costs, its_days)),
+            )
+        )
+    return found, small
+
+
+def _too_small(labels: Array, fewest_rows: int) -> str:
+    if len(labels) < fewest_rows:
+        return f"fewer than {fewest_rows} rows"
+    return "one class only" if labels.min() == labels.max() else ""
+
+
+def pair(labels: Array, probabilities: Array, incumbent: Array, days: Days, named: Mapping[str, Mask]) -> dict[str, PairedGain]:
+    """Return the gain over the incumbent as a share of its log-loss, so that easy and hard segments are held to the same.
+
+    Args:
+        labels: 0 or 1, shape (n,).
+        probabilities: Of the candidate, shape (n,).
+        incumbent: Of the champion, shape (n,).
+        days: The day of each row.
+        named: Name to the rows of a segment, each of shape (n,) and with a row; the p-values are adjusted for all but `ALL`.
+    """
+    theirs = row_log_loss(labels, incumbent)
+    gain = theirs - row_log_loss(labels, probabilities)
+    worse = bootstrap.adjusted_p_values(-gain, days, [mask for name, mask in named.items() if name != ALL])
+    p_values = {ALL: bootstrap.adjusted_p_values(-gain, days, [named[ALL]])[0]} if ALL in named else {}
+    p_values |= dict(zip((name for name in named if name != ALL), worse, strict=True))
+    return {name: PairedGain(gain=bootstrap.ratio(gain, theirs, days, mask), worse_p_value=p_values[name]) for name, mask in named.items()}

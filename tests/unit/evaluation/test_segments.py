@@ -1,0 +1,118 @@
+"""Segments: each is measured on its own rows, those too small to tell are named, and one that matches nothing is refused."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from tasks.artifacts.evaluation import SegmentMetrics, SmallSegment
+from tasks.errors import EvaluationError
+from tasks.evaluation import segments
+from tasks.evaluation.bootstrap import Days
+
+pytestmark = pytest.mark.unit
+
+ROWS = 600
+GENERATOR = np.random.default_rng(3)
+LABELS = GENERATOR.integers(0, 2, ROWS).astype(np.float64)
+NOISE = GENERATOR.normal(0, 0.1, ROWS)
+CANDIDATE, INCUMBENT = (np.clip(0.5 + strength * (LABELS - 0.5) + NOISE, 0.01, 0.99) for strength in (0.4, 0.2))
+DAYS = Days.draw([date(2013, 11, 1) + timedelta(days=i % 28) for i in range(ROWS)])
+COSTS = np.where(CANDIDATE >= 0.4, 1 - LABELS, 4 * LABELS)
+ROWS_OF = pl.DataFrame(
+    {
+        "origin": ["EWR", "JFK", "LGA"] * (ROWS // 3),
+        "n": range(ROWS),
+        "is_late": LABELS == 1,
+        "gaps": [1.0 if i % 4 == 0 else None for i in range(ROWS)],
+    }
+)
+SEGMENTS = {
+    "origin EWR": pl.col("origin") == "EWR",
+    "few rows": pl.col("n") < 29,
+    "one class": pl.col("is_late"),
+    "unknown": pl.col("gaps") > 0,  # null where nothing is known: not in the segment
+    "nobody today": pl.col("n") > ROWS,
+}
+
+
+def measure(incumbent: Any = INCUMBENT) -> tuple[dict[str, SegmentMetrics], list[SmallSegment]]:
+    found, small = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, CANDIDATE, COSTS, incumbent, DAYS, 30)
+    return {segment.segment: segment for segment in found}, small
+
+
+def test_each_has_its_rows_and_those_that_tell_nothing_have_a_reason() -> None:
+    found, small = measure()
+    assert {name: segment.rows for name, segment in found.items()} == {"all": ROWS, "origin EWR": ROWS // 3, "unknown": ROWS // 4}
+    assert [(s.segment, s.rows, s.reason) for s in small] == [
+        ("few rows", 29, "fewer than 30 rows"),
+        ("one class", int(LABELS.sum()), "one class only"),
+        ("nobody today", 0, "fewer than 30 rows"),
+    ]
+
+
+def test_a_segment_is_measured_on_its_own_rows() -> None:
+    segment, mask = measure()[0]["origin EWR"], (ROWS_OF["origin"] == "EWR").to_numpy()
+    labels, scores = LABELS[mask], CANDIDATE[mask]
+    assert (segment.positives, segment.days) == (labels.sum(), 28)
+    assert segment.auc.value == pytest.approx(roc_auc_score(labels, scores))
+    assert segment.pr_auc.value == pytest.approx(average_precision_score(labels, scores))
+    assert segment.log_loss.value == pytest.approx(log_loss(labels, scores))
+    assert segment.brier.value == pytest.approx(((scores - labels) ** 2).mean())
+    assert segment.cost.value == pytest.approx(COSTS[mask].mean())
+    assert segment.paired is not None
+    incumbent = log_loss(labels, INCUMBENT[mask])
+    assert segment.paired.gain.value == pytest.approx((incumbent - segment.log_loss.value) / incumbent)
+    assert segment.paired.gain.lower > 0
+    assert segment.paired.worse_p_value > 0.9
+
+
+def test_without_an_incumbent_nothing_is_paired() -> None:
+    assert all(segment.paired is None for segment in measure(None)[0].values())
+
+
+def test_the_same_model_gains_nothing_anywhere() -> None:
+    for segment in measure(CANDIDATE)[0].values():
+        assert segment.paired is not None
+        assert (segment.paired.gain.value, segment.paired.gain.lower, segment.paired.gain.upper) == (0, 0, 0)
+        assert segment.paired.worse_p_value == 1
+
+
+def test_a_segment_that_lost_is_worse_for_certain_and_the_others_are_not() -> None:
+    mask = (ROWS_OF["origin"] == "EWR").to_numpy()
+    worse = np.where(mask, 0.5, INCUMBENT)
+    found, _ = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, worse, COSTS, INCUMBENT, DAYS, 30)
+    p_values = {segment.segment: segment.paired.worse_p_value for segment in found if segment.paired}
+    assert p_values["origin EWR"] < 0.01
+    assert p_values["all"] < 0.01  # the whole is compared by itself
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"origin XXX": pl.col("origin") == "XXX"}, "none of 600 rows in 'origin XXX'"),
+        ({f"s{i}": pl.col("n") < -i for i in range(9)}, "'s4' and 4 more"),  # all at once, and no more than a screen
+        ({"nulls": pl.col("gaps") < 0}, "'nulls'"),
+    ],
+)
+def test_a_segment_that_matches_nothing_is_refused(wrong: dict[str, pl.Expr], told: str) -> None:
+    with pytest.raises(EvaluationError, match=told) as caught:
+        segments.require_matched({"origin EWR": SEGMENTS["origin EWR"]} | wrong, ROWS_OF.head(0), ROWS_OF)
+    assert "tasks/usecase/segments.py" in caught.value.mend
+
+
+def test_a_segment_that_is_only_in_another_frame_is_rare_not_misspelt() -> None:
+    earlier = ROWS_OF.with_columns(n=pl.lit(ROWS + 1, dtype=pl.Int64))
+    segments.require_matched(SEGMENTS, ROWS_OF, earlier)
+    with pytest.raises(EvaluationError, match="'nobody today'"):
+        segments.require_matched(SEGMENTS, ROWS_OF)
+
+
+def test_a_predicate_over_no_feature_is_told() -> None:
+    with pytest.raises(EvaluationError, match="tailnum"):
+        segments.require_matched({"registered": pl.col("tailnum") == "N1"}, ROWS_OF)
