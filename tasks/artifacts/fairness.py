@@ -132,6 +132,7 @@ class Fairness(Record):
     rows: int
     days: int
     attributes: list[AttributeFairness]
+    not_measured: dict[str, str] = Field({}, description="Attribute to why its groups cannot be compared: fewer than two are large enough")
 
 
 class MitigationResult(Record):

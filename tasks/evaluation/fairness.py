@@ -151,19 +151,19 @@ def measure(
         model_digest: The bundle of the model.
 
     Raises:
-        EvaluationError: If a column is not there, a large group has labels of one class alone, or fewer than two groups of an
-            attribute count; all attributes at once.
+        EvaluationError: If a column is not there, or a large group has labels of one class alone; all attributes at once. An
+            attribute of which fewer than two groups count is no error: it is told as not measured.
     """
     decisions = Decisions.of(labels, probabilities, thresholds, days, costs)
-    require(frame, decisions.labels, days, groupings, rules)
-    attributes = [attribute(frame, decisions, grouping, rules) for grouping in groupings]
+    few = require(frame, decisions.labels, days, groupings, rules)
+    attributes = [attribute(frame, decisions, grouping, rules) for grouping in groupings if grouping.name not in few]
     rows = len(decisions.labels)
     log.info("fairness: %d attributes on %s rows of %d days", len(attributes), f"{rows:,}", days.count)
-    return Fairness(model_digest=model_digest, window=window, rows=rows, days=days.count, attributes=attributes)
+    return Fairness(model_digest=model_digest, window=window, rows=rows, days=days.count, attributes=attributes, not_measured=few)
 
 
-def require(frame: pl.DataFrame, labels: Array, days: Days, groupings: Sequence[Grouping], rules: FairnessRules) -> None:
-    """Require that the groups of every attribute can be compared.
+def require(frame: pl.DataFrame, labels: Array, days: Days, groupings: Sequence[Grouping], rules: FairnessRules) -> dict[str, str]:
+    """Require that the rows can tell of every attribute; return those of which too few groups count, with how many do.
 
     Raises:
         EvaluationError: As `measure` says.
@@ -175,7 +175,7 @@ def require(frame: pl.DataFrame, labels: Array, days: Days, groupings: Sequence[
             f"no column for {', '.join(missing[:_MOST_TOLD])}",
             "keep it among the features, or mend SENSITIVE in tasks/usecase/segments.py",
         )
-    single, few = list[str](), list[str]()
+    single, few = list[str](), dict[str, str]()
     for grouping in groupings:
         sizes = _sizes(*_codes(frame, grouping), labels, days)
         for name, rows, seen, positives in sizes:
@@ -184,20 +184,17 @@ def require(frame: pl.DataFrame, labels: Array, days: Days, groupings: Sequence[
                 single.append(f"group {name!r} of attribute {grouping.name!r}: {rows:,} rows on {seen} days, {only} alone")
         counting = sum(_counts(size, rules) for size in sizes)
         if counting < 2:
-            few.append(f"{counting} of {len(sizes)} groups of attribute {grouping.name!r}")
+            few[grouping.name] = (
+                f"{counting} of {len(sizes)} groups have {rules.fewest_rows} rows, {rules.fewest_days} days and "
+                f"{rules.fewest_of_a_class} labels of each class"
+            )
     if single:
         raise EvaluationError(
             "a group that is large enough must have labels of both classes",
             "; ".join(single[:_MOST_TOLD]),
             "look at the labels of these rows; if they are right, raise fewest_rows in FAIRNESS of tasks/usecase/policy.py",
         )
-    if few:
-        raise EvaluationError(
-            f"at least two groups of an attribute must have {rules.fewest_rows} rows, {rules.fewest_days} days and "
-            f"{rules.fewest_of_a_class} labels of each class",
-            "; ".join(few[:_MOST_TOLD]),
-            "evaluate on more days, or mend FAIRNESS in tasks/usecase/policy.py or SENSITIVE in tasks/usecase/segments.py",
-        )
+    return few
 
 
 def attribute(frame: pl.DataFrame, decisions: Decisions, grouping: Grouping, rules: FairnessRules) -> AttributeFairness:

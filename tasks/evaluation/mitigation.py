@@ -102,7 +102,10 @@ def compare(rows: pl.DataFrame, ways: Sequence[Way], grouping: Grouping, rules: 
     """
     labels = rows.get_column("label").to_numpy().astype(np.float64)
     days = Days.draw(rows.get_column("batch_day").to_numpy())
-    fairness.require(rows, labels, days, [grouping], rules)
+    few = fairness.require(rows, labels, days, [grouping], rules)
+    if few:
+        mend = "evaluate on more days, or mend FAIRNESS in tasks/usecase/policy.py or SENSITIVE in tasks/usecase/segments.py"
+        raise EvaluationError(f"at least two groups of {grouping.name!r} must be large enough", few[grouping.name], mend)
     decided = [Decisions.of(labels, way.probabilities, way.thresholds, days, costs) for way in ways]
     losses = [row_log_loss(labels, way.probabilities) for way in ways]
     found = [

@@ -5,7 +5,7 @@ A segment with too few rows, or with one class, gets its size and no figure: a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,18 @@ def masks(rows: pl.DataFrame, segments: Mapping[str, pl.Expr]) -> dict[str, Mask
     """Return which rows each segment has; a predicate that is null of a row leaves it out."""
     found = rows.select(expr.fill_null(False).alias(name) for name, expr in segments.items())
     return {name: found.get_column(name).to_numpy() for name in segments}
+
+
+def declared(rows: pl.DataFrame, named: Mapping[str, pl.Expr], by_value: Sequence[str]) -> dict[str, pl.Expr]:
+    """Return the predicates of all segments: one for each value of some features that the rows have, and the named ones.
+
+    Args:
+        rows: Evaluation rows.
+        named: Name to predicate.
+        by_value: Features; a segment of one is called by feature and value.
+    """
+    values = {name: sorted(rows.get_column(name).drop_nulls().unique().to_list()) for name in by_value}
+    return {**{f"{name} {value}": pl.col(name) == value for name, found in values.items() for value in found}, **named}
 
 
 def require_matched(segments: Mapping[str, pl.Expr], *frames: pl.DataFrame) -> None:

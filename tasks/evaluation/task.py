@@ -111,7 +111,7 @@ def evaluate(
         by_row[metrics.INCUMBENT] = groups.row_thresholds(rows, incumbent.threshold, incumbent.grouping, incumbent.group_thresholds)
     evaluation = metrics.evaluate(
         probabilities,
-        slices.masks(rows, segments.SEGMENTS),
+        slices.masks(rows, slices.declared(rows, segments.SEGMENTS, segments.BY_VALUE)),
         thresholds,
         policy.COSTS,
         policy.SEGMENT_RULES.fewest_rows,
@@ -258,15 +258,17 @@ def judge_compression(
     """
     from tasks.artifacts.compression import Form
     from tasks.evaluation import compression
+    from tasks.evaluation import segments as slices
     from tasks.evaluation.packaged import Packaged
     from tasks.reporting import compression as section
     from tasks.usecase import policy, segments
 
+    rows = _evaluation_rows(features, split)
     found = compression.judge(
-        _evaluation_rows(features, split),
+        rows,
         Packaged(local_path(original)),
         {Form.INT8: Packaged(local_path(int8)), Form.DISTILLED: Packaged(local_path(distilled))},
-        segments.SEGMENTS,
+        slices.declared(rows, segments.SEGMENTS, segments.BY_VALUE),
         policy.COMPRESSION,
         split.evaluation,
         model.bundle_digest,

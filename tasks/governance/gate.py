@@ -60,7 +60,10 @@ def decide(
         "": [*_against_baselines(evaluation, rules), *_of_change(evaluation, terms, incumbent, rules)],
         "segments are no worse than with the champion": _of_segments(evaluation, rules),
         "tests of behaviour pass": [_of_behaviour(behaviour, place) for place in range(len(behaviour.results))],
-        "differences between groups are within their limits": [c for a in fairness.attributes for c in _of_fairness(a, fairness_rules)],
+        "differences between groups are within their limits": [
+            *(criterion for attribute in fairness.attributes for criterion in _of_fairness(attribute, fairness_rules)),
+            *(_not_measured(name, why) for name, why in fairness.not_measured.items()),
+        ],
     }
     criteria = [criterion for group in groups.values() for criterion in group]
     in_favour = [c.reason for c in groups.pop("")] + [f"all {len(group)} {what}" for what, group in groups.items() if group]
@@ -208,6 +211,11 @@ def _of_behaviour(behaviour: Behaviour, place: int) -> Criterion:
 def _of_fairness(attribute: AttributeFairness, rules: FairnessRules) -> list[Criterion]:
     """Return whether each difference is within its limit: beyond it for certain holds the candidate, near it a person looks."""
     return [_within(f"{measured.name} of {attribute.grouping.name}", measured) for measured in attribute.measured(rules)]
+
+
+def _not_measured(name: str, why: str) -> Criterion:
+    """Return that the groups of an attribute cannot be compared: nobody knows, so a person must say."""
+    return _criterion(f"fairness of {name}", 0, 1, False, Verdict.REVIEW, f"fairness of {name} is not known ({why}): a person must approve")
 
 
 def _within(name: str, measured: Measured) -> Criterion:

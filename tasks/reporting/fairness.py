@@ -43,6 +43,7 @@ def sentence(record: Fairness, rules: FairnessRules) -> str:
         names = [f"{one.name} by {name}" for name, one in found if one.standing is standing]
         if names:
             told.append(f"{words}: {text.listed(names[:_MOST_NAMES])}")
+    told += [f"not known: {name} ({why})" for name, why in record.not_measured.items()]
     days = text.count(record.days, "day")
     where = f"{text.count(record.rows, 'row')} of {days}"
     if not told:
@@ -54,6 +55,7 @@ def sentence(record: Fairness, rules: FairnessRules) -> str:
 def worst(record: Fairness, rules: FairnessRules) -> Standing:
     """Return where the worst difference stands."""
     found = [one.standing for attribute in record.attributes for one in attribute.measured(rules)]
+    found += [Standing.NEAR] * len(record.not_measured)  # nobody knows: as near a limit, a person looks
     return min(found, key=_WORST.index, default=Standing.WITHIN)
 
 
@@ -88,7 +90,7 @@ def _attribute(found: AttributeFairness, rules: FairnessRules) -> list[str]:
         table(["Difference", "Found", "Limit", "Verdict"], [_measured(one) for one in found.measured(rules)]),
         figure(fairness_plots.rates(found), f"Rates by {grouping.name}, with 95 % intervals; grey groups are too small to count."),
         table(
-            ["Group", "Rows", "Positives", "Flagged", "True positive rate", "False positive rate", "Log-loss", "Cost", "Counts"],
+            ["Group", "Rows", "Positives", "Flagged", "True positive rate", "False positive rate", "Cost", "Counts"],
             [_group(group) for group in largest_first],
         ),
     ]
@@ -107,7 +109,7 @@ def _measured(one: Measured) -> tuple[str, str, str, str]:
 
 
 def _group(group: GroupRates) -> tuple[object, ...]:
-    rates = (group.selection_rate, group.true_positive_rate, group.false_positive_rate, group.log_loss, group.cost)
+    rates = (group.selection_rate, group.true_positive_rate, group.false_positive_rate, group.cost)
     counts = "yes" if group.counts else "too small"
     return group.group, text.count(group.rows), text.count(group.positives), *(_brief(rate) for rate in rates), counts
 

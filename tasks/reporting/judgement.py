@@ -52,24 +52,26 @@ def evaluation(record: Evaluation) -> str:
 
 def _segments(record: Evaluation) -> list[str]:
     ordered = sorted(record.segments, key=lambda s: (s.segment != "all", -s.log_loss.value))
+    has_champion = any(s.paired for s in ordered)
     rows = [
         (
             s.segment,
             text.count(s.rows),
             text.share(s.positives / s.rows),
-            s.log_loss,
+            text.brief(s.log_loss),
+            *([text.percent(s.paired.gain) if s.paired else None] if has_champion else []),
             text.brief(s.auc),
             text.brief(s.calibration_error),
             text.brief(s.cost),
-            text.percent(s.paired.gain) if s.paired else None,
         )
         for s in ordered
     ]
+    gain = ["Gain over champion"] if has_champion else []
     small = [(s.segment, text.count(s.rows), text.count(s.days), s.reason) for s in record.small_segments]
     return [
         figure(plots.segments(record.segments), "Log-loss by segment, worst first. The line is that of all rows."),
         figure(plots.segment_gains(record.segments), "Paired gain over the champion by segment, smallest first."),
-        table(["Segment", "Rows", "Positive", "Log-loss", "AUC", "Calibration error", "Cost", "Gain over champion"], rows),
+        table(["Segment", "Rows", "Positive", "Log-loss", *gain, "AUC", "Calibration error", "Cost"], rows),
         *(
             [paragraph("Too small to be measured; only their size is told."), table(["Segment", "Rows", "Days", "Reason"], small)]
             if small

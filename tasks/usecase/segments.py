@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 from tasks.artifacts.fairness import Grouping
-from tasks.usecase.contract import CARRIERS, ORIGINS
 
 _HOURS = {"night and early morning (0-7)": (0, 7), "morning (8-11)": (8, 11), "afternoon (12-16)": (12, 16), "evening (17-23)": (17, 23)}
 
@@ -14,13 +13,14 @@ _ARRIVALS, _ONE_A_DAY = "arrivals_dest_28d_n", 28
 SMALL_COMMUNITY = pl.col(_ARRIVALS) < _ONE_A_DAY
 """Fewer than one arrival a day from New York in the last four weeks."""
 
+BY_VALUE = ("origin", "carrier")
+"""Features of which every value that occurs is a segment: `origin EWR`, `carrier UA`."""
+
 SEGMENTS: dict[str, pl.Expr] = {
-    **{f"origin {code}": pl.col("origin") == code for code in ORIGINS},
-    **{f"carrier {code}": pl.col("carrier") == code for code in CARRIERS},
     **{name: pl.col("hour").cast(pl.Int32).is_between(*bounds) for name, bounds in _HOURS.items()},
     "small communities": SMALL_COMMUNITY,
 }
-"""Name to predicate; the overall slice is always reported beside them."""
+"""Name to predicate, of which each must match something; the overall slice is always reported beside them."""
 
 SENSITIVE: tuple[Grouping, ...] = (
     # Who lives where few flights go has no other flight to take; both groups together are all flights whose past is known.

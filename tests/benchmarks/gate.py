@@ -41,7 +41,7 @@ from tasks.model.loss import log_loss, row_log_loss
 from tasks.training import baselines
 from tasks.training.baselines import Encoded
 from tasks.usecase import features, policy, source
-from tasks.usecase.segments import SEGMENTS
+from tasks.usecase.segments import BY_VALUE, SEGMENTS
 from tests.benchmarks.report import Figure, publish
 from tests.feeds import accepted, packaged
 
@@ -199,7 +199,7 @@ def _figures(replays: int, most_segments: int | None) -> list[Figure]:
     predict = _boosted(built, rows)
     labels = rows.get_column("label").to_numpy().astype(np.float64)
     days = np.unique(rows.get_column("batch_day").to_numpy(), return_inverse=True)[1].astype(np.int64)
-    make = partial(Rows, labels, days, segments.masks(rows, SEGMENTS))
+    make = partial(Rows, labels, days, segments.masks(rows, segments.declared(rows, SEGMENTS, BY_VALUE)))
     equal, better = make(predict(1, 150), predict(2, 150)), make(predict(1, 150), predict(1, 60))
     gain = 1 - log_loss(labels, better.candidate) / log_loss(labels, better.champion)
     figures = [Figure("1,000 resamples of 100,000 rows by 30 segments", _seconds(), "s", 3)]

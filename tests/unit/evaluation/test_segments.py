@@ -116,3 +116,9 @@ def test_a_segment_that_is_only_in_another_frame_is_rare_not_misspelt() -> None:
 def test_a_predicate_over_no_feature_is_told() -> None:
     with pytest.raises(EvaluationError, match="tailnum"):
         segments.require_matched({"registered": pl.col("tailnum") == "N1"}, ROWS_OF)
+
+
+def test_every_value_that_occurs_is_a_segment_and_the_named_ones_follow() -> None:
+    found = segments.declared(ROWS_OF.filter(pl.col("origin") != "LGA"), {"all late": pl.col("is_late")}, ["origin"])
+    assert list(found) == ["origin EWR", "origin JFK", "all late"]
+    assert segments.masks(ROWS_OF, found)["origin JFK"].sum() == ROWS // 3

@@ -185,6 +185,13 @@ def test_fairness(given: dict[str, Interval], expected: Verdict) -> None:
     assert judge(evaluation(), groups=fairness(**given)).verdict == expected
 
 
+def test_fairness_that_is_not_known_waits_for_a_person() -> None:
+    unknown = fairness().model_copy(update={"attributes": [], "not_measured": {"air service": "1 of 2 groups have 100 rows"}})
+    decision = judge(evaluation(), groups=unknown)
+    assert decision.verdict == Verdict.REVIEW
+    assert decision.reasons == ["fairness of air service is not known (1 of 2 groups have 100 rows): a person must approve"]
+
+
 @pytest.mark.parametrize(("passed", "expected"), [((100, 90), Verdict.PROMOTE), ((100, 89), Verdict.HOLD), ((0,), Verdict.HOLD)])
 def test_behaviour_is_a_hard_limit(passed: tuple[int, ...], expected: Verdict) -> None:
     assert judge(evaluation(), acts=behaviour(*passed)).verdict == expected

@@ -157,3 +157,10 @@ def test_plots_say_what_they_show() -> None:
     assert "reweighing: difference of true positive rates 0.1000 [0.0500, 0.1550], price" in str(tag["alt"])
     assert fairness_plots.ways(mitigation()) == ""
     assert fairness_plots.rates(attribute(SMALL)) == fairness_plots.rates(attribute(SMALL)), "to the byte"
+
+
+def test_what_is_not_known_is_said_and_asks_for_a_person() -> None:
+    unknown = record().model_copy(update={"not_measured": {"air service": "1 of 2 groups have 100 rows"}})
+    shown = require_sound(fairness.fairness(unknown, rules())).text
+    assert shown.startswith("! REVIEW")
+    assert "not known: air service (1 of 2 groups have 100 rows)" in shown
