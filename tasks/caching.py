@@ -24,7 +24,14 @@ PROJECT = ("tasks", "workflows", "launchplans", "images")
 _RUNS_IT_ONLY = frozenset({"tasks.execution", "tasks.accounts", "tasks.usage", "tasks.local", "tasks.caching", "images"})
 """Where and how a task runs, not what it gives: resources, what it used, images, progress lines, this module."""
 
-_PINNED_AS = {"sklearn": "scikit-learn", "PIL": "pillow", "pynvml": "nvidia-ml-py", "flytekitplugins.deck": "flytekitplugins-deck-standard"}
+_PINNED_AS = {
+    "sklearn": "scikit-learn",
+    "PIL": "pillow",
+    "pynvml": "nvidia-ml-py",
+    "cyclonedx": "cyclonedx-python-lib",
+    "packageurl": "packageurl-python",
+    "flytekitplugins.deck": "flytekitplugins-deck-standard",
+}
 """Import names that differ from the name of their package."""
 
 _NAMESPACES = frozenset({"flytekitplugins"})
@@ -54,6 +61,11 @@ def version_of(module: str, salt: str = "") -> str:
     pins = _pins()
     parts = [salt, *(f"{m} {_read(m)[0]}" for m in sorted(modules)), *(pins[p] for p in map(_pin_name, third_party) if p in pins)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def code_hash(module: str) -> str:
+    """Return the hash of one module's own code, without comments, docstrings and layout; empty if there is none."""
+    return _read(module)[0]
 
 
 def closure(module: str) -> frozenset[str]:

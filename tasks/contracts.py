@@ -128,7 +128,12 @@ def digest(*tables: Table | type[pa.DataFrameModel]) -> str:
     for table in tables:
         schema, rules = (table.schema, table.rules) if isinstance(table, Table) else (table, ())
         said += [(schema.__name__, name, *_declared(column)) for name, column in describe(schema).items()]
-        said += [(schema.__name__, rule.name, rule.holds.meta.serialize(format="json")) for rule in rules]
+        for rule in rules:
+            said.append(
+                (schema.__name__, rule.name, *(e.meta.serialize(format="json") for e in (rule.holds, rule.excused) if e is not None))
+            )
+        if isinstance(table, Table):
+            said.append((table.name, table.key, table.is_daily))
     return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 

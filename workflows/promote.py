@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from flytekit import approve, workflow
 
+from tasks.artifacts.evaluation import Decision
 from tasks.artifacts.registry import RegisteredModel
 from tasks.registry import task as registry
+
+
+@workflow
+def settle(registered: RegisteredModel, decision: Decision) -> RegisteredModel:
+    """Make a version champion if the decision on it is PROMOTE, else leave it as challenger. What `retrain` ends with.
+
+    The decision is looked at within the task: of a conditional within a conditional, as in a night's challenge, flytekit runs
+    the first branch whatever it says when it runs locally.
+
+    Args:
+        registered: The version.
+        decision: The verdict on it.
+    """
+    return registry.settle(registered=registered, decision=decision)
 
 
 @workflow

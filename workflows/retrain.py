@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flytekit import conditional, workflow
+from flytekit import workflow
 
 from tasks.artifacts.registry import RunSummary
 from tasks.artifacts.settings import TrainingConfig
 from tasks.governance.task import compile_dossier
-from tasks.registry.task import is_promoted, keep_challenger, register
+from tasks.registry.task import register
 from tasks.summary.task import summarise
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.defaults import AS_OF, SOURCE
 from workflows.packaging import packaging
-from workflows.promote import promote
+from workflows.promote import settle
 
 
 @workflow
@@ -50,14 +50,6 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         evaluation=made.evaluation,
         decision=made.decision,
     )
-    wanted = is_promoted(decision=made.decision)
-    settled = (
-        conditional("promotion")
-        .if_(wanted.is_true())  # type: ignore[attr-defined]  # a promise while the workflow is compiled
-        .then(promote(model_version=registered.version))
-        .else_()
-        .then(keep_challenger(registered=registered, decision=made.decision))
-    )
     return summarise(
         snapshot=made.snapshot,
         validation=made.report,
@@ -70,5 +62,5 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         decision=made.decision,
         package=made.check,
         dossier=dossier,
-        registered=settled,
+        registered=settle(registered=registered, decision=made.decision),
     )

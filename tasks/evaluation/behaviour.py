@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 _NO_LIMIT = BehaviourLimit(tolerance=0, least_share=None)
 _VISIBLE = 0.0005  # what three decimals show of a move
-_DAY, _LABEL = "batch_day", "label"
+_DAY, _LABEL, _FLAGGED_FROM = "batch_day", "label", "__flagged_from"
 _ROWS_AT_ONCE = 512  # of a pass with gradients: activations that a core's cache holds
 
 
@@ -50,7 +50,7 @@ class Examined:
     Attributes:
         rows: All labelled evaluation rows.
         model: The trained model.
-        threshold: From which probability on it flags a row.
+        thresholds: From which probability on it flags each row of the sample, shape (n,).
         key: The column by which a row is named in an example; no sensitive one.
         twins: Name of a `Rebuilt` expectation to its rows, with the same keys.
         sample: A like share of each day, of which most tests are.
@@ -60,7 +60,7 @@ class Examined:
 
     rows: pl.DataFrame
     model: Predictor
-    threshold: float
+    thresholds: Array
     key: str
     twins: Mapping[str, pl.DataFrame]
     sample: pl.DataFrame
@@ -84,7 +84,7 @@ class _Outcome:
 def examine(
     rows: pl.DataFrame,
     model: Predictor,
-    threshold: float,
+    threshold: float | Array,
     expectations: Sequence[Expectation],
     rules: BehaviourRules,
     digest: str,
@@ -96,7 +96,7 @@ def examine(
     Args:
         rows: Labelled evaluation rows: the features, `batch_day`, `label` and the key.
         model: The trained model; a `Hostile` expectation needs a network, or a blend with one.
-        threshold: From which probability on it flags a row.
+        threshold: From which probability on it flags a row: one, or one a row of shape (n,).
         expectations: What must hold.
         rules: Rows, and the limit of each expectation; one without a limit is told and does not hold.
         digest: The digest of its bundle, for the record.
@@ -112,8 +112,8 @@ def examine(
     """
     made = dict(twins or {})
     _require(rows, model, expectations, key, made)
-    sample = thin(rows, rules.rows, rules.seed)
-    examined = Examined(rows, model, threshold, key, made, sample, rules.seed)
+    sample = thin(rows.with_columns(pl.Series(_FLAGGED_FROM, np.broadcast_to(threshold, rows.height))), rules.rows, rules.seed)
+    examined = Examined(rows, model, sample.get_column(_FLAGGED_FROM).to_numpy(), key, made, sample.drop(_FLAGGED_FROM), rules.seed)
     results = [_result(test, rules.limits.get(test.name, _NO_LIMIT), examined) for test in expectations]
     log.info("%d of %d tests of behaviour hold", sum(result.holds for result in results), len(results))
     window = Window(first_day=rows.get_column(_DAY).min(), last_day=rows.get_column(_DAY).max())  # type: ignore[arg-type]
@@ -234,7 +234,7 @@ def _hostile(test: Hostile, tolerance: float, examined: Examined) -> _Outcome:
     stepped[:, : len(fitted)] = np.where(is_null, numbers[:, : len(fitted)], moved)
     before, after = examined.probabilities, model.predict_encoded(stepped, codes)
     compared = _compared(test.kind, tolerance, sample.get_column(examined.key), before, after)
-    turned = (before >= examined.threshold) != (after >= examined.threshold)
+    turned = (before >= examined.thresholds) != (after >= examined.thresholds)
     return _Outcome(np.where(turned, compared.against, 0.0), ~turned | compared.passed, compared.keys, compared.words)
 
 

@@ -141,10 +141,14 @@ def adjusted_p_values(values: Array, days: Days, groups: Sequence[npt.NDArray[np
         spread = np.nanstd(resampled, axis=0)
         spread[spread < 1e-12 * np.abs(observed)] = 0  # rounding is none
         known = np.where(spread > 0, spread, np.inf)
-        highest = np.nanmax((resampled - observed) / known, axis=1)
+        apart = np.where(np.isfinite(resampled), (resampled - observed) / known, -np.inf)
+        highest = apart.max(axis=1)
+        highest = highest[np.isfinite(highest)]  # a resample without a day of any group tells nothing
         found = (1 + (highest[:, None] >= observed / known).sum(0)) / (1 + len(highest))
-    # Without any spread there is nothing to doubt: equal values are not above 0, other constant ones are.
-    return [float(p) if s > 0 else float(o <= 0) for p, s, o in zip(found, spread, observed, strict=True)]
+    days_of = (number > 0).sum(0)
+    # Of one day nothing is known; of several without any spread nothing is in doubt.
+    certain = np.where((observed <= 0) | (days_of < 2), 1.0, 0.0)
+    return [float(p) if s > 0 else float(c) for p, s, c in zip(found, spread, certain, strict=True)]
 
 
 def _score_bins(scores: Array) -> npt.NDArray[np.int64]:
@@ -203,7 +207,8 @@ def _calibration_error(labels: Array, scores: Array, days: Days) -> tuple[float,
     bins = np.searchsorted(edges, scores, side="right").astype(np.int64)
     gap = days.histogram(bins, len(edges) + 1, scores - labels)
     number = np.bincount(days.index, minlength=days.count).astype(np.float64)
-    resampled = np.abs(days.draws @ gap).sum(1) / (days.draws @ number)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        resampled = np.abs(days.draws @ gap).sum(1) / (days.draws @ number)
     return float(np.abs(gap.sum(0)).sum() / number.sum()), resampled
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, ModelMetrics, WeakSegments
+from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, ModelMetrics, Scores, WeakSegments
 from tasks.artifacts.record import SuiteCondition, Window
-from tasks.artifacts.settings import Costs
+from tasks.artifacts.settings import Costs, SegmentRules
 from tasks.errors import EvaluationError
 from tasks.evaluation import bootstrap, segments
 from tasks.evaluation.bootstrap import Array, Days
@@ -28,12 +28,27 @@ def row_cost(labels: Array, probabilities: Array, threshold: float | Array, cost
     return np.where(flagged, costs.needless * (1 - labels), costs.missed * labels)
 
 
+def require_aligned(scored: pl.DataFrame, rows: pl.DataFrame) -> None:
+    """Raise unless scored rows and rows of features are the same rows in the same order, by their days and labels.
+
+    Raises:
+        EvaluationError: If they are not: segments and groups would be of other rows than the probabilities.
+    """
+    days = [frame.get_column("batch_day").cast(pl.Date) for frame in (scored, rows)]
+    labels = [frame.get_column("label").cast(pl.Int64) for frame in (scored, rows)]
+    if not (days[0].equals(days[1]) and labels[0].equals(labels[1])):
+        found = f"{scored.height:,} and {rows.height:,} rows of other days or labels"
+        raise EvaluationError(
+            "scored rows must be the evaluation rows, in their order", found, "run again; remove the cached outputs if it stays"
+        )
+
+
 def evaluate(
     scored: pl.DataFrame,
     named: Mapping[str, npt.NDArray[np.bool_]],
     thresholds: Mapping[str, float],
     costs: Costs,
-    fewest_rows: int,
+    rules: SegmentRules,
     window: Window,
     candidate_digest: str,
     incumbent_version: int | None,
@@ -48,7 +63,7 @@ def evaluate(
         named: Segment to its rows, each of shape (n,).
         thresholds: Model to decision threshold.
         costs: Cost of a missed and of a needless flag.
-        fewest_rows: What a segment needs to be measured.
+        rules: What a segment needs to be measured.
         window: The evaluation days.
         candidate_digest: The candidate's bundle.
         incumbent_version: Version of the champion, None without one.
@@ -70,13 +85,17 @@ def evaluate(
     probabilities = {m: scored.get_column(m).to_numpy().astype(np.float64) for m in models}
     losses = {m: row_log_loss(labels, p) for m, p in probabilities.items()}
     costed = {m: row_cost(labels, p, (by_row or {}).get(m, thresholds[m]), costs) for m, p in probabilities.items()}
-    metrics = [
-        ModelMetrics(model=m, threshold=thresholds[m], **dict(segments.scores(labels, p, costed[m], days)))
-        for m, p in probabilities.items()
-    ]
     measured, small = segments.measure(
-        named, labels, probabilities[CANDIDATE], costed[CANDIDATE], probabilities.get(INCUMBENT), days, fewest_rows
+        named, labels, probabilities[CANDIDATE], costed[CANDIDATE], probabilities.get(INCUMBENT), days, rules
     )
+    whole = next((segment for segment in measured if segment.segment == segments.ALL), None)  # measured once
+    scores = {
+        m: whole if m == CANDIDATE and whole is not None else segments.scores(labels, p, costed[m], days) for m, p in probabilities.items()
+    }
+    metrics = [
+        ModelMetrics(model=m, threshold=thresholds[m], **{name: getattr(found, name) for name in Scores.model_fields})
+        for m, found in scores.items()
+    ]
     log.info("%d models on %s rows of %d days, %d segments", len(models), f"{len(labels):,}", days.count, len(measured))
     return Evaluation(
         candidate_digest=candidate_digest,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tasks.artifacts.evaluation import PairedGain, Scores, SegmentMetrics, SmallSegment
+from tasks.artifacts.settings import SegmentRules
 from tasks.errors import EvaluationError
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
@@ -38,7 +39,14 @@ def declared(rows: pl.DataFrame, named: Mapping[str, pl.Expr], by_value: Sequenc
         rows: Evaluation rows.
         named: Name to predicate.
         by_value: Features; a segment of one is called by feature and value.
+
+    Raises:
+        EvaluationError: If the rows lack one of these features.
     """
+    absent = [name for name in by_value if name not in rows.columns]
+    if absent:
+        mend = "mend BY_VALUE in tasks/usecase/segments.py"
+        raise EvaluationError("the rows must have every feature whose values are segments", f"no {', '.join(absent)}", mend)
     values = {name: sorted(rows.get_column(name).drop_nulls().unique().to_list()) for name in by_value}
     return {**{f"{name} {value}": pl.col(name) == value for name, found in values.items() for value in found}, **named}
 
@@ -92,7 +100,7 @@ def measure(
     costs: Array,
     incumbent: Array | None,
     days: Days,
-    fewest_rows: int,
+    rules: SegmentRules,
 ) -> tuple[list[SegmentMetrics], list[SmallSegment]]:
     """Measure the candidate on each segment and on all rows.
 
@@ -103,12 +111,12 @@ def measure(
         costs: Of its decisions, shape (n,).
         incumbent: Probabilities of the champion, shape (n,), None without one.
         days: The day of each row.
-        fewest_rows: What a segment needs to be measured.
+        rules: Rows and days that a segment needs to be measured.
     """
     large: dict[str, Mask] = {}
     small: list[SmallSegment] = []
     for name, mask in {ALL: np.ones(len(labels), dtype=np.bool_), **named}.items():
-        reason = _too_small(labels[mask], fewest_rows)
+        reason = _too_small(labels[mask], days.of(mask), rules)
         if reason:
             small.append(SmallSegment(segment=name, rows=int(mask.sum()), days=days.of(mask).seen, reason=reason))
         else:
@@ -135,9 +143,11 @@ def measure(
     return found, small
 
 
-def _too_small(labels: Array, fewest_rows: int) -> str:
-    if len(labels) < fewest_rows:
-        return f"fewer than {fewest_rows} rows"
+def _too_small(labels: Array, days: Days, rules: SegmentRules) -> str:
+    if len(labels) < rules.fewest_rows:
+        return f"fewer than {rules.fewest_rows} rows"
+    if days.seen < rules.fewest_days:
+        return f"fewer than {rules.fewest_days} days"
     return "one class only" if labels.min() == labels.max() else ""
 
 

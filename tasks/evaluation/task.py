@@ -101,6 +101,7 @@ def evaluate(
     numeric, categorical = candidate.numeric_features, candidate.categorical_features
     conditions = suite.run(train, rows, numeric, categorical)
     probabilities = pl.from_pandas(scored)
+    metrics.require_aligned(probabilities, rows)
     matters = {effect.feature: effect.attribution.value for effect in explanation.features}
     predicted = probabilities.get_column(metrics.CANDIDATE).to_numpy()
     weak = weak_segments.find(rows, predicted, numeric, categorical, matters, policy.SEGMENT_RULES)
@@ -114,7 +115,7 @@ def evaluate(
         slices.masks(rows, slices.declared(rows, segments.SEGMENTS, segments.BY_VALUE)),
         thresholds,
         policy.COSTS,
-        policy.SEGMENT_RULES.fewest_rows,
+        policy.SEGMENT_RULES,
         split.evaluation,
         candidate.bundle_digest,
         incumbent.version,
@@ -145,6 +146,7 @@ def assess_fairness(scored: Scored, features: LazyFrame[Features], split: Split,
     from tasks.usecase import policy, segments
 
     rows, probabilities = _evaluation_rows(features, split), pl.from_pandas(scored)
+    metrics.require_aligned(probabilities, rows)
     found = fairness.measure(
         rows,
         probabilities.get_column("label").to_numpy(),
@@ -176,6 +178,7 @@ def examine_behaviour(
     """
     from tasks.evaluation import behaviour
     from tasks.lake.snapshots import read_snapshot
+    from tasks.model import groups
     from tasks.model.trained import load_network
     from tasks.reporting import behaviour as section
     from tasks.usecase import behaviour as expected
@@ -188,7 +191,7 @@ def examine_behaviour(
     found = behaviour.examine(
         rows,
         load_network(local_path(network), candidate.bundle_digest),
-        candidate.threshold,
+        groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds),
         expected.EXPECTATIONS,
         policy.BEHAVIOUR,
         candidate.bundle_digest,
@@ -333,6 +336,7 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     from tasks import local
     from tasks.contracts import sensitive
     from tasks.evaluation import explanation, lookup
+    from tasks.evaluation.scoring import require_features
     from tasks.model.fetch import fetch
     from tasks.model.groups import row_thresholds
     from tasks.model.trained import load_network
@@ -346,6 +350,7 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     assert version.threshold is not None
     row = lookup.pick(features, KEY, flight)
     model = load_network(fetch(version.bundle_uri), version.bundle_digest)
+    require_features(model, row, f"version {version.version}")
     found = explanation.explain_row(
         row,
         model,

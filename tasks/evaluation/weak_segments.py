@@ -68,7 +68,8 @@ def find(
     later = rows.filter(~earlier)
     drawn = Days.draw(later.get_column("batch_day").to_numpy())
     masks = [later.select(_predicate(bounds).fill_null(False)).to_series().to_numpy() for bounds in hints]
-    kept = [(bounds, mask) for bounds, mask in zip(hints, masks, strict=True) if mask.sum() >= rules.fewest_rows]
+    large = [mask.sum() >= rules.fewest_rows and drawn.of(mask).seen >= rules.fewest_days for mask in masks]
+    kept = [(bounds, mask) for bounds, mask, is_large in zip(hints, masks, large, strict=True) if is_large]
     losses, expected, above = (values[~earlier] for values in (row_log_loss(labels, probabilities), expected, above))
     p_values = bootstrap.adjusted_p_values(above, drawn, [mask for _, mask in kept])
     found = [

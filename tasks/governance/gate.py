@@ -22,7 +22,7 @@ _ALL = "all"
 
 @dataclass(frozen=True)
 class Terms:
-    """What a model is made by, as digests: definitions of features, and the data contract. None where it is not known."""
+    """What a model is made by, as digests: columns and code of its features, and the data contract. None where it is not known."""
 
     features: str | None
     contract: str | None
@@ -58,7 +58,9 @@ def decide(
     _require_thresholds(rules, fairness_rules, fairness, behaviour)
     groups = {
         "": [*_against_baselines(evaluation, rules), *_of_change(evaluation, terms, incumbent, rules)],
-        "segments are no worse than with the champion": _of_segments(evaluation, rules),
+        f"segments that are large enough, of {len(evaluation.segments) - 1}, are no worse than with the champion": _of_segments(
+            evaluation, rules
+        ),
         "tests of behaviour pass": [_of_behaviour(behaviour, place) for place in range(len(behaviour.results))],
         "differences between groups are within their limits": [
             *(criterion for attribute in fairness.attributes for criterion in _of_fairness(attribute, fairness_rules)),
@@ -96,7 +98,7 @@ def verdict(criteria: Sequence[Criterion]) -> Verdict:
 
 def _require_thresholds(rules: PromotionRules, fairness_rules: FairnessRules, fairness: Fairness, behaviour: Behaviour) -> None:
     missing = _unset(rules)
-    for attribute in (a.grouping.name for a in fairness.attributes):
+    for attribute in (*(a.grouping.name for a in fairness.attributes), *fairness.not_measured):
         limits = fairness_rules.limits.get(attribute)
         missing += [f"fairness of {attribute}"] if limits is None else [f"{name} of {attribute}" for name in _unset(limits)]
     missing += [f"behaviour {result.name}" for result in behaviour.results if result.least_share is None]
@@ -171,7 +173,12 @@ def _of_change(evaluation: Evaluation, terms: Terms, incumbent: Terms, rules: Pr
 def _of_segments(evaluation: Evaluation, rules: PromotionRules) -> list[Criterion]:
     if evaluation.incumbent_version is None:
         return []
-    return [c for segment in evaluation.segments if segment.segment != _ALL for c in _of_segment(segment, rules)]
+    named = [segment for segment in evaluation.segments if segment.segment != _ALL]
+    found = [criterion for segment in named for criterion in _of_segment(segment, rules)]
+    if found:
+        return found
+    reason = f"none of {len(named)} segments is large enough to say that it is no worse than with the champion: a person must approve"
+    return [_criterion("segments", 0, 1, False, Verdict.REVIEW, reason)]
 
 
 def _of_segment(segment: SegmentMetrics, rules: PromotionRules) -> list[Criterion]:
@@ -194,6 +201,9 @@ def _of_segment(segment: SegmentMetrics, rules: PromotionRules) -> list[Criterio
     if is_worse and gain.value < -allowed:
         reason = f"{told}: worse for certain (p = {paired.worse_p_value:.3f}), by more than the {allowed:.0%} that are allowed"
         return [_criterion(name, gain.lower, -allowed, False, Verdict.HOLD, reason)]
+    if is_worse:
+        reason = f"{told}: worse for certain (p = {paired.worse_p_value:.3f}), perhaps by more than the {allowed:.0%} that are allowed"
+        return [_criterion(name, gain.lower, -allowed, False, Verdict.REVIEW if segment.rows < rows else Verdict.HOLD, reason)]
     if segment.rows < rows:
         return []
     return [_criterion(name, gain.lower, -allowed, False, Verdict.HOLD, f"{told}: it may lose more than {allowed:.0%}")]

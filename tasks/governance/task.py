@@ -28,7 +28,7 @@ def decide(evaluation: Evaluation, fairness: Fairness, behaviour: Behaviour, inc
         incumbent: The champion, or none.
         snapshot: The data that they were trained and evaluated on.
     """
-    from tasks import contracts
+    from tasks import caching, contracts
     from tasks.governance import gate
     from tasks.governance.gate import Terms
     from tasks.reporting import judgement
@@ -39,7 +39,7 @@ def decide(evaluation: Evaluation, fairness: Fairness, behaviour: Behaviour, inc
         evaluation,
         fairness,
         behaviour,
-        Terms(contracts.digest(Features), contracts.digest(*contract.TABLES)),
+        Terms(f"{contracts.digest(Features)} {caching.code_hash(Features.__module__)[:16]}", contracts.digest(*contract.TABLES)),
         Terms(incumbent.features_digest, incumbent.contract_digest),
         policy.PROMOTION,
         policy.FAIRNESS,
@@ -50,7 +50,7 @@ def decide(evaluation: Evaluation, fairness: Fairness, behaviour: Behaviour, inc
     return decision
 
 
-@stage(cached=False, resources=LIGHT)
+@stage(resources=LIGHT)
 def compile_dossier(
     decision: Decision,
     evaluation: Evaluation,
@@ -65,6 +65,8 @@ def compile_dossier(
     check: PackageCheck,
 ) -> Bundle:
     """Write all that the decision rests on into one folder: a dossier and a model card to read, the same as JSON, a bill of materials.
+
+    Cached, so that a run done again keeps the dossier that was made with the decision, with the commit and the packages of that time.
 
     Args:
         decision: The verdict on the candidate.
@@ -84,7 +86,7 @@ def compile_dossier(
     from tasks.governance import environment
     from tasks.model import bundle
     from tasks.reporting import dossier as document
-    from tasks.reporting import judgement, model_card, page
+    from tasks.reporting import model_card, page
     from tasks.usecase import policy
     from tasks.usecase.card import CARD
 
@@ -125,6 +127,5 @@ def compile_dossier(
 
     folder = scratch("dossier")
     bundle.write(folder, fill)
-    publish("decision", judgement.verdict(decision, evaluation, fairness))
     publish("model card", model_card.html(dossier))
     return Bundle(str(folder))

@@ -2,7 +2,8 @@
 
 What the chain proves: no row was changed, removed, put in between or moved, other than by someone who wrote all rows after it anew.
 What it cannot prove by itself: that the last rows were not cut off, or that nobody made a whole new chain. For both there are
-`anchors`, hashes of rows that are known from elsewhere: the registry keeps them with the versions that the rows are about.
+`anchors`, hashes of rows that are known from elsewhere: the registry keeps them with the versions that the rows are about. Rows
+may be newer than the anchors, so these are taken before the trail is read.
 
 After Haber and Stornetta, "How to time-stamp a digital document" (1991), section 5.1: linking.
 """
@@ -62,7 +63,9 @@ class Draft:
     at: datetime
 
 
-def append(lake: str, act: Act, by: str, subject: str, reason: str, evidence: str, at: datetime) -> AuditEntry:
+def append(
+    lake: str, act: Act, by: str, subject: str, reason: str, evidence: str, at: datetime, anchors: Mapping[int, str] | None = None
+) -> AuditEntry:
     """Add one row at the end of the trail.
 
     Args:
@@ -73,17 +76,18 @@ def append(lake: str, act: Act, by: str, subject: str, reason: str, evidence: st
         reason: Why.
         evidence: JSON of the record that it rests on.
         at: When.
+        anchors: Number of a row to the hash that it must have.
 
     Raises:
-        LakeError: If the trail is broken or damaged, or stays in conflict with other writers.
+        LakeError: If the trail is broken, damaged or not as anchored, or stays in conflict with other writers.
         StorageError: If it cannot be written.
     """
-    entry = record(lake, lambda trail: Draft(act, by, subject, reason, evidence, at))
+    entry = record(lake, lambda trail: Draft(act, by, subject, reason, evidence, at), anchors)
     assert entry is not None
     return entry
 
 
-def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None]) -> AuditEntry | None:
+def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None], anchors: Mapping[int, str] | None = None) -> AuditEntry | None:
     """Add what follows from the trail as it is, or nothing; no row can come between the look and the write.
 
     The commit counts only if the table is still in the version that was opened: else all of this is done again on the newest one.
@@ -91,12 +95,13 @@ def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None]) -> 
     Args:
         lake: Folder or URI of the lake.
         draft: From all rows so far to the next one, or None for none. What it raises ends the attempt. It may be called again.
+        anchors: Number of a row to the hash that it must have.
 
     Returns:
         The row, or None if there was none to add.
 
     Raises:
-        LakeError: If the trail is broken or damaged, or stays in conflict with other writers.
+        LakeError: If the trail is broken, damaged or not as anchored, or stays in conflict with other writers.
         StorageError: If it cannot be written.
     """
     uri = _uri(lake)
@@ -104,7 +109,7 @@ def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None]) -> 
     def work(table: DeltaTable | None) -> AuditEntry | None:
         table = table or DeltaTable.create(uri, pl.DataFrame(schema=_SCHEMA).to_arrow().schema, mode="ignore", configuration=_SETTINGS)
         # These rows may be newer than the table that was opened: the commit then fails.
-        trail = read(lake)
+        trail = read(lake, anchors)
         wanted = draft(trail)
         if wanted is None:
             return None
@@ -116,38 +121,51 @@ def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None]) -> 
     return tables._commit(uri, work)
 
 
-def read(lake: str) -> list[AuditEntry]:
+def read(lake: str, anchors: Mapping[int, str] | None = None) -> list[AuditEntry]:
     """Return all rows, the oldest first; an empty list if there is no trail.
-
-    Raises:
-        LakeError: If the chain is broken, naming the row, or the table is damaged: nothing may rest on such a trail.
-    """
-    rows = _rows(lake)
-    found = _break(rows, {})
-    if found is not None:
-        raise LakeError("the audit trail must be whole", f"row {found[0]}, which {found[1]}", _MEND)
-    return [AuditEntry.model_validate(row) for row in rows]
-
-
-def verify(lake: str, anchors: Mapping[int, str] | None = None) -> AuditReport:
-    """Follow the chain from its first row, and compare it with what is known from elsewhere.
 
     Args:
         lake: Folder or URI of the lake.
         anchors: Number of a row to the hash that it must have. Without them it is not seen that the last rows were cut off.
 
     Raises:
+        LakeError: If the chain is broken, naming the row, or an anchored row is gone or another one, or the table is damaged:
+            nothing may rest on such a trail.
+    """
+    report, trail = examine(lake, anchors)
+    if not report.is_whole:
+        raise LakeError("the audit trail must be whole", f"row {report.broken_at}, which {report.problem}", _MEND)
+    return trail
+
+
+def verify(lake: str, anchors: Mapping[int, str] | None = None) -> AuditReport:
+    """Follow the chain from its first row, and compare it with what is known from elsewhere; arguments and errors as `examine`."""
+    return examine(lake, anchors)[0]
+
+
+def examine(lake: str, anchors: Mapping[int, str] | None = None) -> tuple[AuditReport, list[AuditEntry]]:
+    """Verify the trail, and return its rows as they were when it was verified.
+
+    Args:
+        lake: Folder or URI of the lake.
+        anchors: Number of a row to the hash that it must have. Without them it is not seen that the last rows were cut off.
+
+    Returns:
+        What was found, and the rows, the oldest first; of a broken trail those that can be shown as such.
+
+    Raises:
         LakeError: If the table is damaged.
     """
     rows = _rows(lake)
-    found = _break(rows, anchors or {})
-    return AuditReport(
+    found, trail = _break(rows, anchors or {}), _readable(rows)
+    report = AuditReport(
         rows=len(rows),
         is_whole=found is None,
         broken_at=None if found is None else found[0],
         problem="" if found is None else found[1],
-        newest=_readable(rows[-_SHOWN:]),
+        newest=trail[-_SHOWN:],
     )
+    return report, trail
 
 
 def _next(trail: Sequence[AuditEntry], wanted: Draft) -> AuditEntry:

@@ -19,6 +19,7 @@ MOVES = (Act.PROMOTION, Act.ROLLBACK)
 """Acts that make a champion."""
 
 _NEW = "train a new candidate (`make retrain`): it is judged against the champion of its time"
+_AGAIN = "do the run of this candidate again, which judges it against the champion of now, or train a new one (`make retrain`)"
 _TOLD = 3  # approvals that do not hold, newest first
 
 Trail = Sequence[AuditEntry]
@@ -67,7 +68,7 @@ def faults(decision: Decision, number: int, candidate_digest: str, champion: int
         found.append(Fault("a decision on another candidate", _NEW))
     if champion not in (decision.incumbent_version, number):
         now, then = ("none" if version is None else f"version {version}" for version in (champion, decision.incumbent_version))
-        found.append(Fault(f"a decision from before the champion changed: it compared with {then}, the champion is {now}", _NEW))
+        found.append(Fault(f"a decision from before the champion changed: it compared with {then}, the champion is {now}", _AGAIN))
     return found
 
 

@@ -70,7 +70,7 @@ def record_decision(registry: Registry, lake: str, number: int, decision: Decisi
         there[:] = [last] if last is not None and last.evidence == said else []
         return None if there else wanted
 
-    row = audit.record(lake, draft) or there[0]
+    row = audit.record(lake, draft, registry.anchors()) or there[0]
     registry.anchor(number, row)
     return row
 
@@ -93,7 +93,8 @@ def review(registry: Registry, lake: str, number: int, by: str, reason: str, dos
         RegistryError: If there is no such version.
         BundleError: If the dossier is gone or altered.
     """
-    trail, version, about = audit.read(lake), registry.version(number), subject(registry.name, number)
+    trail = audit.read(lake, registry.anchors())
+    version, about = registry.version(number), subject(registry.name, number)
     _, decision = evidence.decision(trail, about)
     digest = version.tags.get(DOSSIER, "")
     faults = [
@@ -143,7 +144,8 @@ def approve(registry: Registry, lake: str, number: int, by: str, reason: str, do
         expires_at=at + timedelta(hours=hours),
         dossier_digest=asked.dossier_digest,
     )
-    row = audit.append(lake, Act.APPROVAL, given.by, subject(registry.name, number), given.reason, given.model_dump_json(), at)
+    about, said = subject(registry.name, number), given.model_dump_json()
+    row = audit.append(lake, Act.APPROVAL, given.by, about, given.reason, said, at, registry.anchors())
     registry.anchor(number, row)
     return given
 
@@ -178,7 +180,7 @@ def promote(registry: Registry, lake: str, number: int, by: str, at: datetime) -
         change, reason = _permit(registry, trail, number, digest, at)
         return Draft(Act.PROMOTION, by, about, reason, change.model_dump_json(), at)
 
-    for row in filter(None, [audit.record(lake, draft), *there]):
+    for row in filter(None, [audit.record(lake, draft, registry.anchors()), *there]):
         _carry_out(registry, lake, row)
     return registry.registered(number)
 
@@ -212,17 +214,19 @@ def roll_back(registry: Registry, lake: str, number: int, by: str, reason: str, 
 
     def draft(trail: Trail) -> Draft | None:
         there.clear()
-        champion = _champion(registry, trail)
-        if champion == number:
-            last = newest(trail, None, *MOVES)
+        champion, last = _champion(registry, trail), newest(trail, None, *MOVES)
+        by_trail = champion if last is None else _made(last)
+        if champion == number == by_trail:
             there.extend([] if last is None else [last])
             log.info("%s is champion already", about)
             return None
         evidence.refuse(about, evidence.held_back(trail, about))
-        change = ChampionChange(model=registry.name, version=number, before=champion, package_digest=digest)
+        # An alias moved by hand may name the version already: then the champion until now is the trail's.
+        before = by_trail if champion == number else champion
+        change = ChampionChange(model=registry.name, version=number, before=before, package_digest=digest)
         return Draft(Act.ROLLBACK, by.strip(), about, reason.strip(), change.model_dump_json(), at)
 
-    for row in filter(None, [audit.record(lake, draft), *there]):
+    for row in filter(None, [audit.record(lake, draft, registry.anchors()), *there]):
         _carry_out(registry, lake, row)
     return registry.registered(number)
 
@@ -234,17 +238,19 @@ def inspect(registry: Registry, lake: str) -> AuditReport:
         LakeError: If the table is damaged.
         RegistryError: If the registry is out of reach.
     """
-    report = audit.verify(lake, registry.anchors())
+    before = registry.version_of(CHAMPION)
+    report, trail = audit.examine(lake, registry.anchors())
     if not report.is_whole:
         return report
-    champion, last = registry.version_of(CHAMPION), newest(audit.read(lake), None, *MOVES)
+    champion, last = registry.version_of(CHAMPION), newest(trail, None, *MOVES)
     if last is None:  # a champion from before there was a trail
         return report
-    made = ChampionChange.model_validate_json(last.evidence).version
-    if made == champion:
+    made = _made(last)
+    if made in (before, champion):  # an act may be carried out between the looks
         return report
     found = f"makes version {made} champion, while the registry has {'none' if champion is None else f'version {champion}'}: "
-    cause = "the act was cut short, run it again" if registry.is_pending(made, last) else "an alias was moved by hand"
+    is_pending = registry.is_pending(made, last)
+    cause = "the act is not finished: if no run is at it, run it again" if is_pending else "an alias was moved by hand"
     return report.model_copy(update={"is_whole": False, "broken_at": last.number, "problem": found + cause})
 
 
@@ -281,7 +287,7 @@ def _carry_out(registry: Registry, lake: str, row: AuditEntry) -> None:
     change = ChampionChange.model_validate_json(row.evidence)
     if not registry.is_pending(change.version, row):
         return
-    if newest(audit.read(lake), None, *MOVES) == row:
+    if newest(audit.read(lake, registry.anchors()), None, *MOVES) == row:
         registry.make_champion(change.version, change.before)
     registry.anchor(change.version, row)
 
@@ -289,8 +295,11 @@ def _carry_out(registry: Registry, lake: str, row: AuditEntry) -> None:
 def _champion(registry: Registry, trail: Trail) -> int | None:
     """Return the champion: by the newest act if that is still to be done, else by the alias."""
     last = newest(trail, None, *MOVES)
-    if last is not None:
-        made = ChampionChange.model_validate_json(last.evidence).version
-        if registry.is_pending(made, last):
-            return made
+    if last is not None and registry.is_pending(_made(last), last):
+        return _made(last)
     return registry.version_of(CHAMPION)
+
+
+def _made(row: AuditEntry) -> int:
+    """Return the version that a promotion or a rollback makes champion."""
+    return ChampionChange.model_validate_json(row.evidence).version

@@ -77,29 +77,30 @@ def register(
 
 
 @stage(cached=False, resources=LIGHT)
-def is_promoted(decision: Decision) -> bool:
-    """Tell the workflow's conditional whether the decision promotes the version by itself.
-
-    Args:
-        decision: The verdict on it.
-    """
-    return decision.verdict == Verdict.PROMOTE
-
-
-@stage(cached=False, resources=LIGHT)
-def keep_challenger(registered: RegisteredModel, decision: Decision) -> RegisteredModel:
-    """Leave the version as challenger, and tell the operator what a person can do.
+def settle(registered: RegisteredModel, decision: Decision) -> RegisteredModel:
+    """Make a version champion if the decision on it is PROMOTE; else leave it as challenger, and tell what a person can do.
 
     Args:
         registered: The version.
         decision: The verdict on it.
     """
     import logging
+    from datetime import UTC, datetime
 
+    from tasks.registry import promotion
+    from tasks.registry.versions import Registry
+    from tasks.reporting import sections
+
+    if decision.verdict == Verdict.PROMOTE:
+        registry = Registry(tracking_uri(), policy.MODEL_NAME)
+        settled = promotion.promote(registry, lake_uri(), registered.version, f"{__name__}.settle", datetime.now(UTC))
+        publish("registry", sections.registered(settled))
+        return settled
     log = logging.getLogger("tasks.registry")
-    log.info("version %d stays challenger: %s: %s", registered.version, decision.verdict.value, "; ".join(decision.reasons))
+    log.info("version %d stays challenger: %s", registered.version, decision.verdict.value)
     if decision.verdict == Verdict.REVIEW:
-        log.info('read its dossier, then: make approve VERSION=%d BY="your name" REASON="why" DOSSIER="its sum"', registered.version)
+        told = 'read its dossier, then: make approve VERSION=%d BY="your name" REASON="why" DOSSIER=%s'
+        log.info(told, registered.version, registered.dossier_digest[:12])
     return registered
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tasks.artifacts.audit import AuditEntry
+from tasks.artifacts.audit import Act, AuditEntry
 from tasks.artifacts.evaluation import Decision
 from tasks.artifacts.fairness import Grouping
 from tasks.artifacts.record import Window
@@ -62,15 +62,19 @@ class Registry:
     def incumbent(self, candidate_digest: str) -> Incumbent:
         """Return the model that a candidate has to beat.
 
-        A candidate that was judged before is judged against the same champion again, so that a run repeated with
-        nothing changed gives the same verdict and not a comparison of a champion with itself.
+        One that is or was champion is judged against the same champion again, so that a run repeated with nothing changed gives
+        the same verdict and not a comparison of a champion with itself. Any other meets the champion of now.
         """
-        seen = self._by_tag(_CANDIDATE, candidate_digest)
-        if seen is not None:
+        seen, champion = self._by_tag(_CANDIDATE, candidate_digest), self._by_alias(CHAMPION)
+        if seen is not None and self._was_champion(seen):
             recorded = seen.tags[_INCUMBENT]
-            return _none() if recorded == _NONE else self._incumbent(self.version(int(recorded)))
-        champion = self._by_alias(CHAMPION)
+            champion = None if recorded == _NONE else self.version(int(recorded))
         return _none() if champion is None else self._incumbent(champion)
+
+    def _was_champion(self, version: Any) -> bool:
+        """Return whether a version is or was champion: by an act, or (from before there was a trail) by an alias."""
+        by_act = any(f"{_ROW}{act.value}" in version.tags for act in (Act.PROMOTION, Act.ROLLBACK))
+        return by_act or int(version.version) in (self.version_of(CHAMPION), self.version_of(PREVIOUS))
 
     def _incumbent(self, version: Any) -> Incumbent:
         tags = version.tags
@@ -119,7 +123,7 @@ class Registry:
             made = {"source": f"{run.info.artifact_uri}/package", "run_id": run.info.run_id}
             tags = _of_model(judged) | _of_judgement(judged, run)
             version = self._reach(lambda: self._client.create_model_version(self.name, **made, tags=tags))
-        elif version.tags.get(_DECISION) != _digest(judged.decision):
+        elif any(version.tags.get(key) != digest for key, digest in _sums(judged).items()):
             run = runs.log_candidate(self._tracker, self.name, judged)
             self._tag(int(version.version), _of_judgement(judged, run))
         number = int(version.version)
@@ -176,13 +180,13 @@ class Registry:
         return found
 
     def make_champion(self, number: int, before: int | None) -> None:
-        """Let a version be champion, and the one before it `previous`; done again it changes nothing.
+        """Let a version be champion, and the one before it `previous`, unless it was deleted; done again it changes nothing.
 
         Args:
             number: The version.
             before: The champion until now, or None.
         """
-        if before is not None:
+        if before is not None and self._find(before) is not None:
             self._reach(lambda: self._client.set_registered_model_alias(self.name, PREVIOUS, str(before)))
         if self.version_of(CHALLENGER) == number:
             self._reach(lambda: self._client.delete_registered_model_alias(self.name, CHALLENGER))
@@ -284,7 +288,6 @@ def _of_model(judged: Judged) -> dict[str, str]:
         **judged.lineage,
         _CANDIDATE: model.bundle_digest,
         _PACKAGE: judged.package_digest,
-        _INCUMBENT: _NONE if evaluation.incumbent_version is None else str(evaluation.incumbent_version),
         "features_hash": model.features_hash,
         "threshold": repr(model.threshold),
         **_groups(model),
@@ -296,15 +299,21 @@ def _of_model(judged: Judged) -> dict[str, str]:
 
 
 def _of_judgement(judged: Judged, run: Any) -> dict[str, str]:
-    """Return the tags that say what it was judged by; the decision comes last, as a kill may come between."""
+    """Return the tags that say what it was judged by; the sums come last, as a kill may come between."""
+    incumbent = judged.evaluation.incumbent_version
     return {
+        _INCUMBENT: _NONE if incumbent is None else str(incumbent),
         "verdict": judged.decision.verdict.value,
         "features_digest": judged.decision.features_digest,
         "contract_digest": judged.decision.contract_digest,
-        DOSSIER: judged.dossier_digest,
         DOSSIER_URI: f"{run.info.artifact_uri}/dossier",
-        _DECISION: _digest(judged.decision),
+        **_sums(judged),
     }
+
+
+def _sums(judged: Judged) -> dict[str, str]:
+    """Return the tags that tell one judgement from another."""
+    return {DOSSIER: judged.dossier_digest, _DECISION: _digest(judged.decision)}
 
 
 def _groups(model: TrainedModel) -> dict[str, str]:

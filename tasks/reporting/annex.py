@@ -69,6 +69,7 @@ def link(anchor: str, words: str) -> str:
 def _general(dossier: Dossier) -> list[str]:
     card, package = dossier.card, dossier.package
     champion = dossier.decision.incumbent_version
+    own = ", or of its group's threshold (chapter 2)," if dossier.candidate.grouping else ""
     return [
         words(card.purpose),
         facts(
@@ -97,7 +98,7 @@ def _general(dossier: Dossier) -> list[str]:
         part("Instructions for use"),
         bullets(
             [
-                f"Act on a row from a probability of {text.decimals(dossier.candidate.threshold)} upwards; the answer calls it flagged.",
+                f"Act on a row from a probability of {text.decimals(dossier.candidate.threshold)}{own} upwards; it is flagged.",
                 "Read the warnings of an answer: features that were left out, and categories never seen in training.",
                 "Keep the id of a prediction: by it the way back to model, code and data is found.",
             ]

@@ -94,7 +94,7 @@ def _factors(dossier: Dossier) -> list[Block]:
     segments = [segment.segment for segment in dossier.evaluation.segments if segment.segment != "all"]
     return [
         "Groups whose treatment is compared:",
-        Bullets(by_attribute),
+        Bullets([*by_attribute, *(f"{name}: not known, as {why}." for name, why in dossier.fairness.not_measured.items())]),
         f"Beside them quality is measured on {text.count(len(segments), 'segment')} that the use case names.",
     ]
 

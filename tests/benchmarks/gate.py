@@ -183,9 +183,9 @@ def _seconds() -> float:
     champion = np.clip(scores + generator.normal(0, 0.02, rows), 0.001, 0.999)
     named = {f"segment {i}": generator.random(rows) < 0.05 + 0.02 * i for i in range(30)}
     names = generator.integers(0, DAYS, rows)
-    segments.measure(named, labels, scores, scores, champion, Days.draw(names, 2), 30)  # imports
+    segments.measure(named, labels, scores, scores, champion, Days.draw(names, 2), policy.SEGMENT_RULES)  # imports
     started = time.perf_counter()
-    segments.measure(named, labels, scores, scores, champion, Days.draw(names), 30)
+    segments.measure(named, labels, scores, scores, champion, Days.draw(names), policy.SEGMENT_RULES)
     return time.perf_counter() - started
 
 

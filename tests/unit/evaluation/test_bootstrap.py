@@ -300,3 +300,19 @@ def test_values_without_spread(value: float, p: float) -> None:
 
 def test_no_groups_have_no_p_values() -> None:
     assert bootstrap.adjusted_p_values(np.ones(ROWS), Days.draw(data()[2]), []) == []
+
+
+def test_of_one_day_nothing_is_certain() -> None:
+    """A storm: fifty rows of one day, all worse than expected."""
+    _, _, names = data()
+    days = Days.draw(names)
+    one = days.index == 0
+    assert bootstrap.adjusted_p_values(np.full(ROWS, 0.05), days, [one]) == [1.0]
+
+
+def test_a_group_of_two_days_is_judged_by_the_resamples_that_have_one() -> None:
+    """Those without are no evidence that it is extreme."""
+    day = np.repeat(np.arange(14), 10)
+    values = np.where(day == 0, 1.0, -1.0)
+    (p,) = bootstrap.adjusted_p_values(values, Days.draw(day), [day < 2])  # one day above 0 and one below, alike
+    assert p > 0.4

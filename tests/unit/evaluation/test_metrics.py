@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from tasks.artifacts.evaluation import Evaluation, WeakSegments
 from tasks.artifacts.record import SuiteCondition, Window
-from tasks.artifacts.settings import Costs
+from tasks.artifacts.settings import Costs, SegmentRules
 from tasks.errors import EvaluationError
 from tasks.evaluation import metrics
 from tasks.model.loss import row_log_loss
@@ -50,13 +51,16 @@ def scored() -> pl.DataFrame:
 
 
 SCORED = scored()
+RULES = SegmentRules(
+    fewest_rows=30, fewest_days=7, search_rows=100, search_features=2, smallest_share=0.1, least_excess=0, most_found=1, level=0.05
+)
 EWR = np.arange(ROWS) % 2 == 0
 
 
 def evaluate(incumbent: int | None = 3, frame: pl.DataFrame = SCORED, **given: Any) -> Evaluation:
     suite = [SuiteCondition(check="drift", condition="below 0.2", passed=True, details="0.1")]
     named = {"origin EWR": EWR}
-    return metrics.evaluate(frame, named, THRESHOLDS, COSTS, 30, WINDOW, "digest", incumbent, suite, NOTHING_WEAK, **given)
+    return metrics.evaluate(frame, named, THRESHOLDS, COSTS, RULES, WINDOW, "digest", incumbent, suite, NOTHING_WEAK, **given)
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +158,18 @@ def test_row_loss(label: int, probability: float, loss: float) -> None:
 )
 def test_row_cost(label: int, probability: float, cost: float) -> None:
     assert metrics.row_cost(np.array([float(label)]), np.array([probability]), 0.5, COSTS)[0] == cost
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_same"),
+    [
+        (SCORED, True),
+        (SCORED.reverse(), False),
+        (SCORED.head(10), False),
+        (SCORED.with_columns(label=1 - pl.col("label")), False),
+    ],
+    ids=["same", "another order", "fewer", "other labels"],
+)
+def test_rows_of_another_order_are_found(rows: pl.DataFrame, is_same: bool) -> None:
+    with nullcontext() if is_same else pytest.raises(EvaluationError, match="in their order"):
+        metrics.require_aligned(SCORED.with_columns(pl.col("batch_day").cast(pl.Datetime("ns"))), rows)

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from tasks.artifacts.evaluation import SegmentMetrics, SmallSegment
+from tasks.artifacts.settings import SegmentRules
 from tasks.errors import EvaluationError
 from tasks.evaluation import segments
 from tasks.evaluation.bootstrap import Days
@@ -32,17 +33,21 @@ ROWS_OF = pl.DataFrame(
         "gaps": [1.0 if i % 4 == 0 else None for i in range(ROWS)],
     }
 )
+RULES = SegmentRules(
+    fewest_rows=30, fewest_days=7, search_rows=100, search_features=2, smallest_share=0.1, least_excess=0, most_found=1, level=0.05
+)
 SEGMENTS = {
     "origin EWR": pl.col("origin") == "EWR",
     "few rows": pl.col("n") < 29,
     "one class": pl.col("is_late"),
     "unknown": pl.col("gaps") > 0,  # null where nothing is known: not in the segment
     "nobody today": pl.col("n") > ROWS,
+    "six days": pl.col("n") % 28 < 6,
 }
 
 
 def measure(incumbent: Any = INCUMBENT) -> tuple[dict[str, SegmentMetrics], list[SmallSegment]]:
-    found, small = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, CANDIDATE, COSTS, incumbent, DAYS, 30)
+    found, small = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, CANDIDATE, COSTS, incumbent, DAYS, RULES)
     return {segment.segment: segment for segment in found}, small
 
 
@@ -53,6 +58,7 @@ def test_each_has_its_rows_and_those_that_tell_nothing_have_a_reason() -> None:
         ("few rows", 29, "fewer than 30 rows"),
         ("one class", int(LABELS.sum()), "one class only"),
         ("nobody today", 0, "fewer than 30 rows"),
+        ("six days", 132, "fewer than 7 days"),
     ]
 
 
@@ -86,7 +92,7 @@ def test_the_same_model_gains_nothing_anywhere() -> None:
 def test_a_segment_that_lost_is_worse_for_certain_and_the_others_are_not() -> None:
     mask = (ROWS_OF["origin"] == "EWR").to_numpy()
     worse = np.where(mask, 0.5, INCUMBENT)
-    found, _ = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, worse, COSTS, INCUMBENT, DAYS, 30)
+    found, _ = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, worse, COSTS, INCUMBENT, DAYS, RULES)
     p_values = {segment.segment: segment.paired.worse_p_value for segment in found if segment.paired}
     assert p_values["origin EWR"] < 0.01
     assert p_values["all"] < 0.01  # the whole is compared by itself
@@ -122,3 +128,8 @@ def test_every_value_that_occurs_is_a_segment_and_the_named_ones_follow() -> Non
     found = segments.declared(ROWS_OF.filter(pl.col("origin") != "LGA"), {"all late": pl.col("is_late")}, ["origin"])
     assert list(found) == ["origin EWR", "origin JFK", "all late"]
     assert segments.masks(ROWS_OF, found)["origin JFK"].sum() == ROWS // 3
+
+
+def test_values_of_a_feature_that_is_not_there_are_told() -> None:
+    with pytest.raises(EvaluationError, match="no airline"):
+        segments.declared(ROWS_OF, {}, ["origin", "airline"])

@@ -50,6 +50,10 @@ def segment(name: str, gain: Interval | None, p: float = 0.5, days: int = 28, ro
     return SegmentMetrics(segment=name, rows=rows, days=days, positives=20, log_loss=NOTHING, paired=paired, **SCORES)
 
 
+SOME = [segment("some", NOTHING)]
+"""One segment on which both models are alike."""
+
+
 def evaluation(
     network: float = 0.450,
     lightgbm: float = 0.450,
@@ -68,7 +72,7 @@ def evaluation(
         base_rate=0.2,
         metrics=[metrics("network", network), metrics("lightgbm", lightgbm)],
         gains=gains,
-        segments=segments or [],
+        segments=[segment("all", NOTHING), *(SOME if segments is None else segments)],
         small_segments=[],
         weak_segments=WeakSegments(searched=WINDOW, confirmed_on=WINDOW, level=0.05, found=[]),
         calibration=[],
@@ -139,6 +143,8 @@ def test_each_criterion_decides(given: Evaluation, expected: Verdict) -> None:
 
 EQUAL = Interval(value=0.0, lower=-0.019, upper=0.019)
 UNSURE = Interval(value=0.0, lower=-0.021, upper=0.021)
+STRADDLES = Interval(value=-0.019, lower=-0.025, upper=-0.013)
+FINE = segment("fine", EQUAL)
 SLIGHTLY_WORSE = Interval(value=-0.01, lower=-0.015, upper=-0.005)
 WORSE = Interval(value=-0.05, lower=-0.08, upper=-0.021)
 
@@ -149,16 +155,20 @@ WORSE = Interval(value=-0.05, lower=-0.08, upper=-0.021)
         ([segment("s", EQUAL)], Verdict.PROMOTE),  # it loses no more than is allowed
         ([segment("s", Interval(value=0, lower=-0.02, upper=0.02))], Verdict.HOLD),  # the limit itself is not within it
         ([segment("s", UNSURE)], Verdict.HOLD),  # it may lose more
-        ([segment("s", UNSURE, rows=499)], Verdict.PROMOTE),  # too few rows for that to say anything
-        ([segment("s", UNSURE, days=13)], Verdict.PROMOTE),  # too few days
+        ([segment("s", UNSURE, rows=499), FINE], Verdict.PROMOTE),  # too few rows for that to say anything
+        ([segment("s", UNSURE, days=13), FINE], Verdict.PROMOTE),  # too few days
+        ([segment("s", UNSURE, rows=499)], Verdict.REVIEW),  # and no other segment that says anything
+        ([], Verdict.REVIEW),
+        ([segment("s", STRADDLES, p=0.001)], Verdict.HOLD),  # worse for certain, perhaps by too much
+        ([segment("s", STRADDLES, p=0.001, rows=499), FINE], Verdict.REVIEW),  # of few rows: a person looks
         ([segment("s", SLIGHTLY_WORSE, p=0.05)], Verdict.REVIEW),  # for certain, by less than is allowed: a person looks
         ([segment("s", SLIGHTLY_WORSE, p=0.051)], Verdict.PROMOTE),  # not for certain, as so many were compared
         ([segment("s", WORSE, p=0.001)], Verdict.HOLD),
         ([segment("s", WORSE, p=0.001, rows=40)], Verdict.HOLD),  # what is certain needs no more rows
-        ([segment("s", WORSE, p=0.2, rows=40)], Verdict.PROMOTE),  # what is not, does
-        ([segment("s", WORSE, p=0.001, days=13)], Verdict.PROMOTE),
-        ([segment("all", WORSE, p=0.001)], Verdict.PROMOTE),  # the whole has its own criterion
-        ([segment("s", None)], Verdict.PROMOTE),
+        ([segment("s", WORSE, p=0.2, rows=40), FINE], Verdict.PROMOTE),  # what is not, does
+        ([segment("s", WORSE, p=0.001, days=13), FINE], Verdict.PROMOTE),
+        ([segment("all", WORSE, p=0.001), FINE], Verdict.PROMOTE),  # the whole has its own criterion
+        ([segment("s", None), FINE], Verdict.PROMOTE),
         ([segment("good", BETTER), segment("bad", WORSE, p=0.001)], Verdict.HOLD),  # a gain elsewhere is no excuse
     ],
 )
@@ -186,10 +196,10 @@ def test_fairness(given: dict[str, Interval], expected: Verdict) -> None:
 
 
 def test_fairness_that_is_not_known_waits_for_a_person() -> None:
-    unknown = fairness().model_copy(update={"attributes": [], "not_measured": {"air service": "1 of 2 groups have 100 rows"}})
+    unknown = fairness().model_copy(update={"attributes": [], "not_measured": {"carrier": "1 of 2 groups have 100 rows"}})
     decision = judge(evaluation(), groups=unknown)
     assert decision.verdict == Verdict.REVIEW
-    assert decision.reasons == ["fairness of air service is not known (1 of 2 groups have 100 rows): a person must approve"]
+    assert decision.reasons == ["fairness of carrier is not known (1 of 2 groups have 100 rows): a person must approve"]
 
 
 @pytest.mark.parametrize(("passed", "expected"), [((100, 90), Verdict.PROMOTE), ((100, 89), Verdict.HOLD), ((0,), Verdict.HOLD)])
@@ -264,9 +274,11 @@ def test_a_missing_limit_of_fairness_refuses(name: str) -> None:
         judge(evaluation(), limits=limits)
 
 
-def test_an_attribute_without_limits_refuses() -> None:
+@pytest.mark.parametrize("not_measured", [False, True])
+def test_an_attribute_without_limits_refuses(not_measured: bool) -> None:
+    groups = fairness().model_copy(update={"attributes": [], "not_measured": {"carrier": "few"}}) if not_measured else None
     with pytest.raises(PromotionRefused, match="none for fairness of carrier"):
-        judge(evaluation(), limits=FAIRNESS_RULES.model_copy(update={"limits": {}}))
+        judge(evaluation(), groups=groups, limits=FAIRNESS_RULES.model_copy(update={"limits": {}}))
 
 
 def test_a_missing_limit_of_behaviour_refuses() -> None:
@@ -285,7 +297,7 @@ def test_every_threshold_of_the_record_is_known_to_the_gate() -> None:
 
 
 def test_zero_is_a_threshold_not_a_missing_one() -> None:
-    given = evaluation(incumbent_gain=BETTER)
+    given = evaluation(incumbent_gain=BETTER, segments=[segment("s", BETTER)])
     zero = {"logistic_gain": 0.0, "incumbent_gain": 0.0, "segment_loss": 0.0, "segment_days": 0, "segment_rows": 0, "level": 0.0}
     assert judge(given, **zero).verdict == Verdict.PROMOTE
 
@@ -304,7 +316,7 @@ def test_a_decision_names_candidate_incumbent_values_and_thresholds() -> None:
     assert values["behaviour test 0"] == (1.0, 0.9)
     # A promotion gives its reasons as well, many of a kind as one.
     assert decision.reasons[-3:] == [
-        "all 2 segments are no worse than with the champion",
+        "all 2 segments that are large enough, of 2, are no worse than with the champion",
         "all 1 tests of behaviour pass",
         "all 4 differences between groups are within their limits",
     ]

@@ -159,9 +159,19 @@ def swapped(rows: Rows, one: int, other: int) -> Rows:
 def test_what_the_chain_alone_cannot_tell_is_told_by_what_others_keep(
     tmp_path: Path, rows: Rows, tamper: Callable[[Rows], Rows], anchors: list[int], broken_at: int | None
 ) -> None:
-    report = audit.verify(stored(tmp_path, tamper(rows)), {number: rows[number - 1]["hash"] for number in anchors})
+    lake, kept = stored(tmp_path, tamper(rows)), {number: rows[number - 1]["hash"] for number in anchors}
+    report = audit.verify(lake, kept)
     assert report.broken_at == broken_at
     assert report.is_whole == (broken_at is None)
+    if broken_at is None:
+        there = audit.read(lake, kept)
+        assert add(tmp_path, 9, anchors=kept).number == len(there) + 1
+        return
+    untouched = audit.read(lake)
+    for act in (lambda: audit.read(lake, kept), lambda: add(tmp_path, 9, anchors=kept)):
+        with pytest.raises(LakeError, match=f"row {broken_at}, which is .*the registry names"):
+            act()
+    assert audit.read(lake) == untouched
 
 
 def rewritten(rows: Rows) -> Rows:
@@ -218,7 +228,7 @@ def test_upkeep_merges_its_files_and_keeps_its_rows(tmp_path: Path) -> None:
 
 
 def test_another_writer_between_the_look_and_the_write_is_looked_at_too(tmp_path: Path) -> None:
-    add(tmp_path, 1)
+    first = add(tmp_path, 1)
     seen = []
 
     def draft(trail: Any) -> audit.Draft:
@@ -227,7 +237,7 @@ def test_another_writer_between_the_look_and_the_write_is_looked_at_too(tmp_path
             add(tmp_path, 2)
         return audit.Draft(Act.DECISION, "me", "flights version 3", "good", "{}", AT)
 
-    entry = audit.record(str(tmp_path), draft)
+    entry = audit.record(str(tmp_path), draft, {1: first.hash})  # what was known before the other one wrote is no objection
     assert entry is not None
     assert (seen, entry.number) == ([1, 2], 3)
     assert audit.verify(str(tmp_path)).is_whole

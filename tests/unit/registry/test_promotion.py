@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from tasks.artifacts.audit import Act, Approval
+from tasks.artifacts.audit import Act, Approval, ChampionChange
 from tasks.artifacts.evaluation import Verdict
 from tasks.errors import BundleError, EvergreenError, LakeError, PromotionRefused, RegistryError
 from tasks.lake import audit
@@ -125,6 +125,17 @@ def test_a_decision_that_differs_is_recorded_beside_the_first(house: House) -> N
     assert house.aliases == (1, None, None)
 
 
+def test_a_candidate_that_was_held_back_is_judged_against_the_champion_of_now(house: House) -> None:
+    """Its run is done again under other rules, after another one became champion."""
+    house.promote(house.register("a"))
+    house.register("b", Verdict.HOLD)
+    house.promote(house.register("c"))
+    for _ in range(2):  # and again it meets the same one
+        house.promote(house.register("b"))
+        assert house.aliases == (2, None, 3)
+    assert house.acts == ["D1", "P1", "D2", "D3", "P3", "D2", "P2"]
+
+
 def _hold(house: House) -> None:
     house.register("b", Verdict.HOLD)
 
@@ -218,6 +229,11 @@ def _newer_decision(house: House) -> None:
     house.register("b", Verdict.REVIEW, decision=decision)
 
 
+def _newer_dossier(house: House) -> None:
+    house.approve(2)
+    house.register("b", Verdict.REVIEW, card="another")
+
+
 def _of_another_version(house: House) -> None:
     house.register("c", Verdict.REVIEW)
     given = house.approve(3)
@@ -231,6 +247,7 @@ def _of_another_version(house: House) -> None:
         (lambda house: None, r"REVIEW without a valid approval\. To mend"),  # absent
         (_expired, "row 4 expired at 2013-10-01 08:00 UTC"),
         (_mismatched, "row 4 is for another dossier"),
+        (_newer_dossier, "row 4 is for another dossier"),  # of the same decision
         (_newer_decision, "row 4 is from before the newest decision"),
         (_of_another_version, "row 6 is for .* version 3"),
     ],
@@ -301,6 +318,36 @@ def test_a_rollback_there_and_back(house: House) -> None:
     assert house.aliases == (2, None, 1)
     assert house.acts == ["D1", "P1", "D2", "P2", "R1", "R2"]
     assert promotion.inspect(house.registry, house.lake).is_whole
+
+
+@pytest.mark.parametrize(("to", "previous"), [(2, 1), (1, 2)])  # to what the alias names, and to what the trail has
+def test_a_rollback_mends_what_was_done_by_hand(house: House, to: int, previous: int) -> None:
+    house.promote(house.register("a"))
+    house.register("b", Verdict.REVIEW)
+    house.registry._client.set_registered_model_alias(house.registry.name, "champion", "2")
+    assert not promotion.inspect(house.registry, house.lake).is_whole
+    for _ in range(2):  # the second time there is nothing to do
+        house.roll_back(to)
+        assert (house.aliases[0], house.aliases[2]) == (to, previous)
+        assert house.acts == ["D1", "P1", "D2", f"R{to}"]
+    change = ChampionChange.model_validate_json(audit.read(house.lake)[-1].evidence)
+    assert (change.version, change.before) == (to, previous)
+    assert promotion.inspect(house.registry, house.lake).is_whole
+
+
+def test_a_rollback_to_what_was_held_back_is_refused_though_an_alias_names_it(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b", Verdict.HOLD)
+    house.registry._client.set_registered_model_alias(house.registry.name, "champion", "2")
+    with pytest.raises(PromotionRefused, match="HOLD"):
+        house.roll_back(2)
+
+
+def test_a_rollback_to_a_champion_from_before_the_trail_does_nothing(house: House) -> None:
+    house.registry.register(judged(house.registry, house.folder, "a", Verdict.PROMOTE))
+    house.registry.make_champion(1, None)
+    house.roll_back(1)
+    assert (house.aliases, house.acts) == ((1, None, None), [])
 
 
 def test_a_rollback_is_no_way_around_the_gate(house: House) -> None:
@@ -374,7 +421,8 @@ def test_what_a_kill_cut_short_the_same_call_finishes(house: House, monkeypatch:
             getattr(house, act)(number)
     if call != "anchor":
         report = promotion.inspect(house.registry, house.lake)
-        assert "the act was cut short, run it again" in report.problem
+        assert not report.is_whole
+        assert report.problem.endswith("the act is not finished: if no run is at it, run it again")
     acts = house.acts
     getattr(house, act)(number)
     assert house.aliases == (number, None, 3 - number)
@@ -414,6 +462,53 @@ def test_rows_that_were_cut_off_are_told_by_the_registry(house: House) -> None:
     assert (report.is_whole, report.broken_at) == (False, 4)
     _rewrite(house, rows)
     assert promotion.inspect(house.registry, house.lake).is_whole
+
+
+def _cut(house: House, rows: int) -> None:
+    _rewrite(house, pl.DataFrame(audit._rows(house.lake), schema=audit._SCHEMA).head(rows))
+
+
+def test_a_verdict_does_not_count_once_a_newer_one_was_cut_off(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b")
+    house.register("b", decision=decided("b", Verdict.HOLD, 1))
+    _cut(house, 3)
+    for act in (house.promote, house.roll_back, house.approve, lambda number: house.register("c")):
+        with pytest.raises(LakeError, match="row 4, which is missing: the registry names rows up to 4"):
+            act(2)
+    assert house.aliases[0] == 1
+    assert house.acts == ["D1", "P1", "D2"]
+
+
+def test_a_promotion_does_not_undo_a_rollback_once_both_were_cut_off(house: House) -> None:
+    for digest in "ab":
+        house.promote(house.register(digest))
+    house.roll_back(1)
+    _cut(house, 3)
+    with pytest.raises(LakeError, match="row 4, which is missing"):
+        house.promote(2)
+    assert house.aliases[0] == 1
+
+
+@pytest.mark.parametrize("is_seen", [False, True], ids=["after the trail is read", "before it is read"])
+def test_a_promotion_while_the_trail_is_inspected_is_no_fault(house: House, monkeypatch: pytest.MonkeyPatch, is_seen: bool) -> None:
+    house.promote(house.register("a"))
+    house.register("b")
+    real, reads = audit._rows, []
+
+    def rows(lake: str) -> list[dict[str, Any]]:
+        reads.append(lake)
+        before = real(lake)
+        monkeypatch.setattr(audit, "_rows", real)
+        house.promote(2)
+        monkeypatch.setattr(audit, "_rows", rows)
+        return real(lake) if is_seen else before
+
+    monkeypatch.setattr(audit, "_rows", rows)
+    report = promotion.inspect(house.registry, house.lake)
+    assert (report.is_whole, report.rows) == (True, 4 if is_seen else 3)
+    assert len(reads) == 1
+    assert house.aliases[0] == 2
 
 
 def test_a_champion_by_no_act_is_told(house: House) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,9 +85,74 @@ def test_judged_anew_a_version_says_what_it_was_judged_by_last(registry: Registr
     assert changed == {"verdict", "dossier_digest", "dossier_uri", "decision_digest"}
     assert (after["verdict"], after["dossier_digest"]) == ("REVIEW", again.dossier_digest)
     assert (Path(after["dossier_uri"]) / "dossier.json").read_text() == (again.dossier / "dossier.json").read_text()
-    # Another dossier of the same decision is no other judgement: what a person has read stays what they approve.
-    registry.register(replace(again, dossier_digest="other"))
+
+
+def test_another_dossier_of_the_same_decision_takes_the_place_of_the_first(registry: Registry, tmp_path: Path) -> None:
+    registry.register(judged(registry, tmp_path, "a", Verdict.REVIEW))
+    before = registry.tags()[1]
+    again = judged(registry, tmp_path, "a", Verdict.REVIEW, card="another")
+    assert registry.register(again).dossier_digest == again.dossier_digest
+    after = registry.tags()[1]
+    assert {key for key in after if after[key] != before.get(key)} == {"dossier_digest", "dossier_uri"}
+    assert (Path(after["dossier_uri"]) / "dossier.json").read_text() == (again.dossier / "dossier.json").read_text()
+    registry.register(again)
     assert registry.tags()[1] == after
+
+
+@pytest.mark.parametrize("key", ["dossier_uri", "dossier_digest"])
+def test_a_dossier_whose_change_a_kill_cut_short_is_changed_by_the_same_call(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    registry.register(judged(registry, tmp_path, "a", Verdict.REVIEW))
+    again = judged(registry, tmp_path, "a", Verdict.REVIEW, card="another")
+    client = type(registry._client)
+    real = client.set_model_version_tag
+
+    def die_after(self: Any, name: str, version: str, written: str, text: str) -> None:
+        real(self, name, version, written, text)
+        if written == key:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "set_model_version_tag", die_after)
+        with pytest.raises(KeyboardInterrupt):
+            registry.register(again)
+    registry.register(again)
+    tags = registry.tags()[1]
+    assert tags["dossier_digest"] == again.dossier_digest
+    assert (Path(tags["dossier_uri"]) / "dossier.json").read_text() == (again.dossier / "dossier.json").read_text()
+
+
+@pytest.mark.parametrize("kept", [None, Act.PROMOTION, Act.ROLLBACK])
+def test_only_what_was_champion_meets_its_first_incumbent_again(registry: Registry, tmp_path: Path, kept: Act | None) -> None:
+    for number, digest in enumerate("abcd", start=1):
+        register(registry, tmp_path, digest)
+        if digest != "b":
+            registry.make_champion(number, registry.version_of("champion"))
+    assert aliases(registry) == (4, None, 3)
+    assert [registry.incumbent(digest).version for digest in "cd"] == [1, 3], "the last one and the one before it"
+    if kept is not None:  # of older ones only the rows are left
+        registry.anchor(2, _row(tmp_path, kept))
+    assert registry.incumbent("b").version == (4 if kept is None else 1)
+
+
+def test_judged_against_another_champion_a_version_meets_that_one_again(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    register(registry, tmp_path, "b", Verdict.HOLD)
+    register(registry, tmp_path, "c")
+    registry.make_champion(3, 1)
+    assert register(registry, tmp_path, "b").version == 2
+    registry.make_champion(2, 3)
+    assert registry.incumbent("b").version == 3
+
+
+def test_a_champion_in_place_of_one_that_was_deleted_has_no_previous_one(registry: Registry, tmp_path: Path) -> None:
+    for digest in "ab":
+        register(registry, tmp_path, digest)
+    registry._client.delete_model_version(registry.name, "2")
+    registry.make_champion(1, 2)
+    assert aliases(registry) == (1, None, None)
 
 
 def test_a_version_leads_to_its_package_and_its_run(registry: Registry, tmp_path: Path) -> None:

@@ -14,13 +14,15 @@ from tasks.registry.versions import Registry
 from tests.unit.reporting import factory
 
 
-def judged(registry: Registry, folder: Path, digest: str, verdict: Verdict, decision: Decision | None = None, **model: Any) -> Judged:
+def judged(
+    registry: Registry, folder: Path, digest: str, verdict: Verdict, decision: Decision | None = None, card: str = "", **model: Any
+) -> Judged:
     """Return a candidate judged against the champion of now, with folders of its own."""
     place = folder / digest
     place.mkdir(parents=True, exist_ok=True)
     for name in ("package", "bento"):
         bundle.write(place / name, lambda inside, name=name: (inside / "file").write_text(f"{name} {digest}"))
-    bundle.write(place / "dossier", lambda inside: (inside / "dossier.json").write_text(f'"{digest} {decision}"'))
+    bundle.write(place / "dossier", lambda inside: (inside / "dossier.json").write_text(f'"{digest} {decision}{card}"'))
     incumbent = registry.incumbent(digest).version
     whole = factory.evaluation()
     # A run each of the models beside it is slow to log, and another test's matter.
