@@ -7,7 +7,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 PACKAGE ?= .evergreen/flyte-package.tgz
 RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
-INPUTS := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE)) $(if $(CONFIG),--config $(CONFIG))
+CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
+INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
@@ -63,7 +64,7 @@ audit: $(STAMP) ## verify the audit trail, and show its newest rows
 	@$(BIN)/pyflyte run workflows/audit.py audit
 
 explain: $(STAMP) ## why a flight got its probability; FLIGHT=2013-09-05-B6-1273-JFK VERSION=1 AS_OF= SOURCE=
-	@$(BIN)/pyflyte run workflows/explain.py explain --flight "$(FLIGHT)" $(if $(VERSION),--model_version $(VERSION)) $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
+	@$(BIN)/pyflyte run workflows/explain.py explain --flight "$(FLIGHT)" $(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
 
 mitigation: $(STAMP) ## ways to less difference between groups, and what each costs; ATTRIBUTE="air service" AS_OF= SOURCE= CONFIG=
 	@$(BIN)/pyflyte run workflows/mitigation.py mitigation $(INPUTS) $(if $(ATTRIBUTE),--attribute "$(ATTRIBUTE)")

@@ -7,6 +7,7 @@ What a broken rule leads to stands in `rows.py`.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -147,6 +148,14 @@ def _declared(column: Any) -> tuple[object, ...]:
 def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:
     """Return the names of the columns that play a role, in the schema's order."""
     return [n for n, c in describe(schema).items() if (c.metadata or {}).get("role") == role]
+
+
+def grouped(schema: type[pa.DataFrameModel], names: Iterable[str]) -> dict[str, list[str]]:
+    """Return group to those of some columns that are in it, in their order."""
+    described, groups = describe(schema), dict[str, list[str]]()
+    for name in names:
+        groups.setdefault(described[name].metadata["group"], []).append(name)
+    return groups
 
 
 def sensitive(schema: type[pa.DataFrameModel]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -48,6 +49,15 @@ class FairnessRules(Record):
     fewest_of_a_class: int = Field(ge=1, description="Rows of each label; a rate over fewer is chance")
     near: float = Field(ge=0, le=1, description="Share of the way to a limit from which on a person must look")
     limits: dict[str, FairnessLimits] = Field(description="By attribute")
+
+    def is_large(self, rows: Any, days: Any, least: Any) -> Any:
+        """Return whether a group counts, by its rows, its days and the rows of its rarer label: numbers, or expressions of them."""
+        return (rows >= self.fewest_rows) & (days >= self.fewest_days) & (least >= self.fewest_of_a_class)
+
+    @property
+    def large(self) -> str:
+        """Return in words what a group needs to count."""
+        return f"{self.fewest_rows} rows, {self.fewest_days} days and {self.fewest_of_a_class} labels of each class"
 
 
 class GroupRates(Record):

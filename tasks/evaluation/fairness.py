@@ -33,6 +33,7 @@ from tasks.errors import EvaluationError
 from tasks.evaluation import bootstrap
 from tasks.evaluation.bootstrap import Array, Days
 from tasks.evaluation.differences import Rates, largest, least_ratio
+from tasks.evaluation.metrics import row_cost
 from tasks.model.groups import groups_of
 from tasks.model.loss import row_log_loss
 
@@ -65,7 +66,7 @@ class Decisions:
         """Decide on rows: flagged from the threshold upwards, which may be another for each; all of shape (n,)."""
         y, p = np.asarray(labels, np.float64), np.asarray(probabilities, np.float64)
         flagged = (p >= np.asarray(thresholds, np.float64)).astype(np.float64)
-        return cls(y, p, flagged, np.where(flagged == 1, costs.needless * (1 - y), costs.missed * y), days)
+        return cls(y, p, flagged, row_cost(y, p, np.asarray(thresholds, np.float64), costs), days)
 
 
 class _Size(NamedTuple):
@@ -184,10 +185,7 @@ def require(frame: pl.DataFrame, labels: Array, days: Days, groupings: Sequence[
                 single.append(f"group {name!r} of attribute {grouping.name!r}: {rows:,} rows on {seen} days, {only} alone")
         counting = sum(_counts(size, rules) for size in sizes)
         if counting < 2:
-            few[grouping.name] = (
-                f"{counting} of {len(sizes)} groups have {rules.fewest_rows} rows, {rules.fewest_days} days and "
-                f"{rules.fewest_of_a_class} labels of each class"
-            )
+            few[grouping.name] = f"{counting} of {len(sizes)} groups have {rules.large}"
     if single:
         raise EvaluationError(
             "a group that is large enough must have labels of both classes",
@@ -254,4 +252,4 @@ def _sizes(names: Sequence[str], codes: npt.NDArray[np.int64], labels: Array, da
 def _counts(size: _Size, rules: FairnessRules) -> bool:
     """Return whether a group is large enough for the differences."""
     least = min(size.positives, size.rows - size.positives)
-    return size.rows >= rules.fewest_rows and size.days >= rules.fewest_days and least >= rules.fewest_of_a_class
+    return bool(rules.is_large(size.rows, size.days, least))

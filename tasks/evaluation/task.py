@@ -91,7 +91,6 @@ def evaluate(
     from tasks.clock import labelled_before
     from tasks.evaluation import metrics, suite, weak_segments
     from tasks.evaluation import segments as slices
-    from tasks.model import groups
     from tasks.reporting import judgement
     from tasks.usecase import policy, segments, source
 
@@ -106,10 +105,10 @@ def evaluate(
     predicted = probabilities.get_column(metrics.CANDIDATE).to_numpy()
     weak = weak_segments.find(rows, predicted, numeric, categorical, matters, policy.SEGMENT_RULES)
     thresholds = {model.name: model.threshold for model in (candidate, *baselines)}
-    by_row = {metrics.CANDIDATE: groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds)}
+    by_row = {metrics.CANDIDATE: _thresholds(rows, candidate)}
     if incumbent.threshold is not None:
         thresholds[metrics.INCUMBENT] = incumbent.threshold
-        by_row[metrics.INCUMBENT] = groups.row_thresholds(rows, incumbent.threshold, incumbent.grouping, incumbent.group_thresholds)
+        by_row[metrics.INCUMBENT] = _thresholds(rows, incumbent)
     evaluation = metrics.evaluate(
         probabilities,
         slices.masks(rows, slices.declared(rows, segments.SEGMENTS, segments.BY_VALUE)),
@@ -141,7 +140,6 @@ def assess_fairness(scored: Scored, features: LazyFrame[Features], split: Split,
 
     from tasks.evaluation import fairness, metrics
     from tasks.evaluation.bootstrap import Days
-    from tasks.model import groups
     from tasks.reporting import fairness as section
     from tasks.usecase import policy, segments
 
@@ -151,7 +149,7 @@ def assess_fairness(scored: Scored, features: LazyFrame[Features], split: Split,
         rows,
         probabilities.get_column("label").to_numpy(),
         probabilities.get_column(metrics.CANDIDATE).to_numpy(),
-        groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds),
+        _thresholds(rows, candidate),
         Days.draw(rows.get_column("batch_day").to_numpy()),
         segments.SENSITIVE,
         policy.FAIRNESS,
@@ -178,7 +176,6 @@ def examine_behaviour(
     """
     from tasks.evaluation import behaviour
     from tasks.lake.snapshots import read_snapshot
-    from tasks.model import groups
     from tasks.model.trained import load_network
     from tasks.reporting import behaviour as section
     from tasks.usecase import behaviour as expected
@@ -191,7 +188,7 @@ def examine_behaviour(
     found = behaviour.examine(
         rows,
         load_network(local_path(network), candidate.bundle_digest),
-        groups.row_thresholds(rows, candidate.threshold, candidate.grouping, candidate.group_thresholds),
+        _thresholds(rows, candidate),
         expected.EXPECTATIONS,
         policy.BEHAVIOUR,
         candidate.bundle_digest,
@@ -338,7 +335,6 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     from tasks.evaluation import explanation, lookup
     from tasks.evaluation.scoring import require_features
     from tasks.model.fetch import fetch
-    from tasks.model.groups import row_thresholds
     from tasks.model.trained import load_network
     from tasks.reporting import explanation as section
     from tasks.reporting.page import page
@@ -347,7 +343,6 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
 
     assert version.bundle_uri is not None  # `find_version` gives one that is there
     assert version.bundle_digest is not None
-    assert version.threshold is not None
     row = lookup.pick(features, KEY, flight)
     model = load_network(fetch(version.bundle_uri), version.bundle_digest)
     require_features(model, row, f"version {version.version}")
@@ -356,7 +351,7 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
         model,
         explanation.typical(model.preprocessing, features),
         _meanings(),
-        float(row_thresholds(row, version.threshold, version.grouping, version.group_thresholds)[0]),
+        float(_thresholds(row, version)[0]),
         KEY,
         f"{policy.MODEL_NAME} version {version.version}",
         version.bundle_digest,
@@ -372,14 +367,19 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     return found
 
 
+def _thresholds(rows, model: TrainedModel | Incumbent):  # type: ignore[no-untyped-def]  # a polars frame; an array
+    """Return from which probability a model flags each row, shape (n,)."""
+    from tasks.model.groups import row_thresholds
+
+    assert model.threshold is not None
+    return row_thresholds(rows, model.threshold, model.grouping, model.group_thresholds)
+
+
 def _groups(candidate: TrainedModel) -> dict[str, list[str]]:
     """Return group to the features of it that the candidate has."""
-    from tasks.contracts import describe
+    from tasks.contracts import grouped
 
-    described, groups = describe(Features), dict[str, list[str]]()
-    for name in (*candidate.categorical_features, *candidate.numeric_features):
-        groups.setdefault(described[name].metadata["group"], []).append(name)
-    return groups
+    return grouped(Features, (*candidate.categorical_features, *candidate.numeric_features))
 
 
 def _meanings() -> dict[str, str]:

@@ -38,7 +38,7 @@ _SCHEMA = pl.Schema(
         **dict.fromkeys(("act", "by", "subject", "reason", "evidence", "previous", "hash"), pl.String()),
     }
 )
-_SETTINGS = tables._SETTINGS | {"delta.appendOnly": "true"}  # Delta itself then refuses to overwrite and to delete
+_SETTINGS = tables.SETTINGS | {"delta.appendOnly": "true"}  # Delta itself then refuses to overwrite and to delete
 _MEND = "find out who changed it (`make audit` shows the rows); bring the folder `audit` of the lake back from a backup"
 
 
@@ -118,7 +118,7 @@ def record(lake: str, draft: Callable[[Sequence[AuditEntry]], Draft | None], anc
         write_deltalake(table, rows.to_arrow(), mode="append", commit_properties=CommitProperties(max_commit_retries=0))
         return entry
 
-    return tables._commit(uri, work)
+    return tables.commit(uri, work)
 
 
 def read(lake: str, anchors: Mapping[int, str] | None = None) -> list[AuditEntry]:

@@ -27,7 +27,7 @@ DAY = "batch_day"
 _ATTEMPTS = 8
 _MANY_FILES = 32
 
-_SETTINGS = {
+SETTINGS = {
     # Delta forgets versions after 30 days by default; a snapshot has to be read for as long as a model names it.
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
@@ -228,7 +228,7 @@ def renew(uri: str, rows: pl.DataFrame) -> None:
     def work(table: DeltaTable | None) -> None:
         write_deltalake(_there(uri, table), form, mode="overwrite", schema_mode="overwrite")
 
-    _commit(uri, work)
+    commit(uri, work)
 
 
 def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Sequence[str] | None) -> DeltaTable:
@@ -240,18 +240,23 @@ def _write(uri: str, rows: pl.DataFrame, predicate: str | None, partition_by: Se
     def work(table: DeltaTable | None) -> DeltaTable:
         if table is None:
             schema = rows.head(0).to_arrow().schema
-            table = DeltaTable.create(uri, schema, mode="ignore", partition_by=list(partition_by or []), configuration=_SETTINGS)
+            table = DeltaTable.create(uri, schema, mode="ignore", partition_by=list(partition_by or []), configuration=SETTINGS)
         else:
             _require_same_schema(uri, table, rows)
         if predicate is not None:
             write_deltalake(table, rows.to_arrow(), mode="overwrite", predicate=predicate)
         return table
 
-    return _commit(uri, work)
+    return commit(uri, work)
 
 
-def _commit(uri: str, work: Callable[[DeltaTable | None], _T]) -> _T:
-    """Do something to a table, if there is one; again on its newest version if another writer was faster."""
+def commit(uri: str, work: Callable[[DeltaTable | None], _T]) -> _T:
+    """Do something to a table, if there is one; again on its newest version if another writer was faster.
+
+    Raises:
+        LakeError: If it stays in conflict with other writers, or the table is damaged.
+        StorageError: If it cannot be written.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         table = open_table(uri)
         try:
@@ -291,7 +296,7 @@ def compact(uri: str) -> int:
         LakeError: If the table is missing or damaged, or stays in conflict with another writer.
         StorageError: If the disk is full or not writable.
     """
-    return _commit(uri, lambda table: int(_there(uri, table).optimize.compact()["numFilesRemoved"]))
+    return commit(uri, lambda table: int(_there(uri, table).optimize.compact()["numFilesRemoved"]))
 
 
 def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
@@ -323,4 +328,4 @@ def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:
         # Delta lists again what an earlier vacuum removed; a data file's name is unique.
         return len(there.intersection(name.rpartition("/")[2] for name in removed))
 
-    return _commit(uri, work)
+    return commit(uri, work)

@@ -20,7 +20,7 @@ def watch(features: LazyFrame[Features], snapshot: DataSnapshot, champion: Champ
         champion: The champion.
     """
     from tasks.clock import last_labelled_day
-    from tasks.contracts import columns, describe
+    from tasks.contracts import columns, grouped
     from tasks.execution import publish
     from tasks.model.fetch import fetch
     from tasks.model.trained import load_network
@@ -28,10 +28,7 @@ def watch(features: LazyFrame[Features], snapshot: DataSnapshot, champion: Champ
     from tasks.reporting import sections
     from tasks.usecase import policy, source
 
-    described = describe(Features)
-    groups: dict[str, list[str]] = {}
-    for name in columns(Features, "numeric"):
-        groups.setdefault(described[name].metadata["group"], []).append(name)
+    groups = grouped(Features, columns(Features, "numeric"))
     model = load_network(fetch(champion.bundle_uri), champion.bundle_digest)
     last_day = last_labelled_day(snapshot.as_of, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS)
     report = watching.watch(features, last_day, champion, model, groups, policy.MONITORING)

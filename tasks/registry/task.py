@@ -31,9 +31,8 @@ def find_incumbent(candidate: TrainedModel) -> Incumbent:
     Args:
         candidate: The trained network; one that was judged before meets the same champion again.
     """
-    from tasks.registry.versions import Registry
 
-    return Registry(tracking_uri(), policy.MODEL_NAME).incumbent(candidate.bundle_digest)
+    return _registry().incumbent(candidate.bundle_digest)
 
 
 @stage(cached=False)
@@ -64,10 +63,9 @@ def register(
     from tasks.model.bundle import digest
     from tasks.registry import lineage, promotion
     from tasks.registry.runs import Judged
-    from tasks.registry.versions import Registry
     from tasks.reporting import sections
 
-    registry, folder, file = Registry(tracking_uri(), policy.MODEL_NAME), local_path(package), local_path(dossier)
+    registry, folder, file = _registry(), local_path(package), local_path(dossier)
     tags = lineage.tags(snapshot, policy.OWNER, model)
     sums = digest(folder), promotion.dossier_digest(file)
     registered = registry.register(Judged(model, baselines, evaluation, decision, folder, local_path(bento), file, *sums, tags))
@@ -88,11 +86,10 @@ def settle(registered: RegisteredModel, decision: Decision) -> RegisteredModel:
     from datetime import UTC, datetime
 
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
     from tasks.reporting import sections
 
     if decision.verdict == Verdict.PROMOTE:
-        registry = Registry(tracking_uri(), policy.MODEL_NAME)
+        registry = _registry()
         settled = promotion.promote(registry, lake_uri(), registered.version, f"{__name__}.settle", datetime.now(UTC))
         publish("registry", sections.registered(settled))
         return settled
@@ -114,10 +111,9 @@ def promote(model_version: int) -> RegisteredModel:
     from datetime import UTC, datetime
 
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
     from tasks.reporting import sections
 
-    registry = Registry(tracking_uri(), policy.MODEL_NAME)
+    registry = _registry()
     promoted = promotion.promote(registry, lake_uri(), model_version, f"{__name__}.promote", datetime.now(UTC))
     publish("registry", sections.registered(promoted))
     return promoted
@@ -137,10 +133,9 @@ def present(model_version: int, by: str, reason: str, dossier: str) -> str:
 
     from tasks import local
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
     from tasks.reporting import audit, judgement
 
-    asked = promotion.review(Registry(tracking_uri(), policy.MODEL_NAME), lake_uri(), model_version, by, reason, dossier)
+    asked = promotion.review(_registry(), lake_uri(), model_version, by, reason, dossier)
     publish("decision", judgement.decision(asked.decision))
     if not local.is_pod():
         # Flyte's gate takes whatever stands in standard input for the answer, and an empty line for yes.
@@ -169,9 +164,8 @@ def record_approval(presented: str, model_version: int, by: str, reason: str, do
     from datetime import UTC, datetime
 
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
 
-    registry, now = Registry(tracking_uri(), policy.MODEL_NAME), datetime.now(UTC)
+    registry, now = _registry(), datetime.now(UTC)
     given = promotion.approve(registry, lake_uri(), model_version, by, reason, dossier, now, policy.APPROVAL_HOURS)
     logging.getLogger("tasks.registry").info("approved: %s", presented)
     return given
@@ -190,10 +184,9 @@ def roll_back(to: int, by: str, reason: str) -> RegisteredModel:
     from datetime import UTC, datetime
 
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
     from tasks.reporting import sections
 
-    registry = Registry(tracking_uri(), policy.MODEL_NAME)
+    registry = _registry()
     champion = promotion.roll_back(registry, lake_uri(), to, by or getpass.getuser(), reason, datetime.now(UTC))
     publish("registry", sections.registered(champion))
     return champion
@@ -203,10 +196,9 @@ def roll_back(to: int, by: str, reason: str) -> RegisteredModel:
 def audit() -> AuditReport:
     """Verify the audit trail, and hold it to the registry."""
     from tasks.registry import promotion
-    from tasks.registry.versions import Registry
     from tasks.reporting import audit as section
 
-    report = promotion.inspect(Registry(tracking_uri(), policy.MODEL_NAME), lake_uri())
+    report = promotion.inspect(_registry(), lake_uri())
     publish("audit", section.audit(report))
     return report
 
@@ -248,9 +240,8 @@ def find_champion(snapshot: DataSnapshot) -> ChampionState:
     Args:
         snapshot: The newest data; the champion is looked up after it is there.
     """
-    from tasks.registry.versions import Registry
 
-    return Registry(tracking_uri(), policy.MODEL_NAME).champion()
+    return _registry().champion()
 
 
 @stage(cached=False, resources=LIGHT)
@@ -262,10 +253,9 @@ def trace(model_version: int, prediction_id: str) -> Lineage:
         prediction_id: The id of a prediction as the service gave it, or empty.
     """
     from tasks.registry import lineage
-    from tasks.registry.versions import Registry
     from tasks.reporting import lineage as section
 
-    versions = Registry(tracking_uri(), policy.MODEL_NAME).tags()
+    versions = _registry().tags()
     found = lineage.trace(policy.MODEL_NAME, versions, model_version, prediction_id)
     publish("lineage", section.trace(found))
     return found
@@ -287,9 +277,8 @@ def recall(model_version: int) -> Recalled:
         model_version: The version.
     """
     from tasks.registry import lineage
-    from tasks.registry.versions import Registry
 
-    snapshot, recipe = lineage.recall(policy.MODEL_NAME, Registry(tracking_uri(), policy.MODEL_NAME).tags(), model_version)
+    snapshot, recipe = lineage.recall(policy.MODEL_NAME, _registry().tags(), model_version)
     return Recalled(snapshot, recipe, recipe.config)
 
 
@@ -314,9 +303,8 @@ def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
 def named_versions() -> NamedData:
     """Return the data that registered versions name, which upkeep must leave whole."""
     from tasks.registry import lineage
-    from tasks.registry.versions import Registry
 
-    return lineage.named(Registry(tracking_uri(), policy.MODEL_NAME).tags())
+    return lineage.named(_registry().tags())
 
 
 @stage(cached=False, resources=LIGHT)
@@ -327,6 +315,11 @@ def find_version(snapshot: DataSnapshot, model_version: int) -> Incumbent:
         snapshot: The newest data; the version is looked up after it is there.
         model_version: The version, or 0 for the champion.
     """
+
+    return _registry().deployed(model_version)
+
+
+def _registry():  # type: ignore[no-untyped-def]  # its type lives behind a heavy import
     from tasks.registry.versions import Registry
 
-    return Registry(tracking_uri(), policy.MODEL_NAME).deployed(model_version)
+    return Registry(tracking_uri(), policy.MODEL_NAME)

@@ -12,7 +12,6 @@ _GUARD = (
     "interval must keep to the limit, overall and on every segment with enough days."
 )
 _TIMES = "Times are the processor's, on one thread, without reading and encoding rows: medians of rounds in turn."
-_INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
 
 
 def verdicts(record: Compression) -> str:
@@ -35,7 +34,7 @@ def compression(record: Compression) -> str:
             ["Form", "Verdict", "ONNX file", "A row", "Rows a second", "Log-loss", "Given up", "Calibration error", "Given up"],
             [_original(record.forms[0]), *(_row(found) for found in record.forms)] if record.forms else [],
         ),
-        paragraph(f"{_GUARD} {_TIMES} {_INTERVALS}"),
+        paragraph(f"{_GUARD} {_TIMES} {text.INTERVALS}"),
         *(part for found in record.forms for part in _details(found)),
         facts(
             [

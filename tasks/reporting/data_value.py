@@ -19,7 +19,6 @@ _THESE_DAYS = (
     "be worth keeping. Each feature is judged for itself, its upper bound with an error of 2.5 %."
 )
 _METHOD = "Permutation importance: Breiman, Machine Learning 45 (2001); Fisher, Rudin and Dominici, JMLR 20 (2019)."
-_INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
 _BACKWARDS = (
     "Each history ends where the evaluation days begin, so that a longer one reaches further back, into other seasons: the curve says "
     "what older days bring, the nearest thing to what waiting for new ones will. The paired gain is on the same rows, and so is its "
@@ -91,7 +90,7 @@ def features(record: FeatureValue) -> str:
         paragraph(_THESE_DAYS),
         heading("All features"),
         table(["Feature", "Group", "Increase of log-loss", "Value"], [_feature(found) for found in record.features]),
-        paragraph(f"{_INTERVALS} {_METHOD}"),
+        paragraph(f"{text.INTERVALS} {_METHOD}"),
         facts(
             [
                 ("Model", record.model),
@@ -135,7 +134,7 @@ def learning_curve(record: LearningCurve) -> str:
         paragraph(
             f"More data would help if the last step's gain is certainly above {text.decimals(record.least_gain_log_loss)}. {_BACKWARDS}"
         ),
-        paragraph(f"{_INTERVALS} The next gain: a power law (Viering and Loog, TPAMI 2023), if all steps double the days and gain."),
+        paragraph(f"{text.INTERVALS} The next gain: a power law (Viering and Loog, TPAMI 2023), if all steps double the days and gain."),
         facts(
             [
                 ("Model", text.model(record.model)),

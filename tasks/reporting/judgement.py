@@ -7,8 +7,6 @@ from tasks.artifacts.fairness import Fairness
 from tasks.reporting import fairness_plots, plots, sentences, text
 from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
 
-INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
-
 
 def metrics(record: Evaluation) -> str:
     """Show all models side by side, as a table without a section around it."""
@@ -22,7 +20,7 @@ def metrics(record: Evaluation) -> str:
         ("Threshold of the decision", *(text.decimals(m.threshold) for m in record.metrics)),
     ]
     models = [text.model(m.model, record.incumbent_version) for m in record.metrics]
-    return table(["Metric", *models], rows) + paragraph(INTERVALS)
+    return table(["Metric", *models], rows) + paragraph(text.INTERVALS)
 
 
 def evaluation(record: Evaluation) -> str:

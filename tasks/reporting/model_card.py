@@ -12,7 +12,6 @@ from tasks.artifacts.record import Interval
 from tasks.reporting import blocks, page, sentences, text
 from tasks.reporting.blocks import Block, Bullets, Grid, Title
 
-_INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
 _MOST_FEATURES = 10  # the rest, which changes little, stands in the dossier
 
 
@@ -108,7 +107,7 @@ def _metrics(dossier: Dossier) -> list[Block]:
         *_group_thresholds(dossier),
         "Groups are compared by selection rates (demographic parity, disparate impact), by true positive rates (equal opportunity) and by "
         "true and false positive rates (equalised odds).",
-        f"Rows of one day are not independent. {_INTERVALS}",
+        f"Rows of one day are not independent. {text.INTERVALS}",
     ]
 
 

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime
 from tasks.artifacts.record import Interval
 from tasks.artifacts.training import FoldResult, TrainedModel
 
+INTERVALS = "In brackets: 95 % intervals from a bootstrap over whole days."
+"""What is said below figures with intervals."""
+
 CANDIDATE = "network"
 """The model that a decision is about; the others are what it is compared with."""
 

@@ -84,12 +84,11 @@ def on_folds(
         pl.col("batch_day").n_unique().alias("days"),
         pl.min_horizontal(positives, pl.len() - positives).alias("least"),
     )
-    is_large = (pl.col("rows") >= rules.fewest_rows) & (pl.col("days") >= rules.fewest_days) & (pl.col("least") >= rules.fewest_of_a_class)
+    is_large = rules.is_large(pl.col("rows"), pl.col("days"), pl.col("least"))
     large = sizes.filter(is_large).get_column("group").sort().to_list()
     if len(large) < 2:
         raise SplitError(
-            f"at least two groups of attribute {grouping.name!r} must have {rules.fewest_rows} rows, {rules.fewest_days} days and "
-            f"{rules.fewest_of_a_class} labels of each class on the folds",
+            f"at least two groups of attribute {grouping.name!r} must have {rules.large} on the folds",
             f"{len(large)} of {sizes.height} groups",
             "choose more or longer folds in TRAINING, or mend FAIRNESS in tasks/usecase/policy.py",
         )
