@@ -80,3 +80,7 @@ class RegistryError(EvergreenError):
 
 class PromotionRefused(EvergreenError):
     """A promotion was asked for that the decision does not allow."""
+
+
+class ServingError(EvergreenError):
+    """The service, its pointer, its keys or its log are not as they must be."""

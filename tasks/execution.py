@@ -175,6 +175,11 @@ def lake_uri() -> str:
     return os.environ.get("EVERGREEN_LAKE") or str(local.home() / "lake")
 
 
+def serving_folder() -> Path:
+    """Return where the service's pointer, packages, keys and log lie: `EVERGREEN_SERVING`, or below the local home."""
+    return Path(os.environ.get("EVERGREEN_SERVING") or local.home() / "serving").absolute()
+
+
 def tracking_uri() -> str:
     """Return where MLflow lives: `MLFLOW_TRACKING_URI`, or a sqlite file below the local home."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local.home() / 'mlflow.db'}"

@@ -18,6 +18,8 @@ class Act(StrEnum):
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    ROUTING = "routing"
+    KEY = "key"
 
 
 class AuditEntry(Record):

@@ -6,6 +6,7 @@ scikit-learn.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -66,7 +67,7 @@ class Preprocessing(BaseModel):
         return [*(column.name for column in self.numeric), *(column.name for column in self.categorical)]
 
     def encode(self, frame: pl.DataFrame) -> tuple[Floats, Codes]:
-        """Encode rows.
+        """Encode rows of a frame.
 
         Args:
             frame: n rows with `columns`.
@@ -74,18 +75,46 @@ class Preprocessing(BaseModel):
         Returns:
             Float32 array of shape (n, width) and int64 array of shape (n, number of categorical columns).
         """
-        values = [
-            ((pl.col(c.name).fill_nan(None).fill_null(c.fill).clip(c.lower, c.upper) - c.mean) / c.scale).cast(pl.Float32)
-            for c in self.numeric
-        ]
-        absent = [
-            pl.col(c.name).fill_nan(None).is_null().cast(pl.Float32).alias(f"{c.name} is null") for c in self.numeric if c.has_indicator
-        ]
+        values = [pl.col(c.name).cast(pl.Float32).fill_null(np.nan) for c in self.numeric]
         codes = [
-            pl.col(c.name).replace_strict({v: i for i, v in enumerate(c.values, start=1)}, default=0, return_dtype=pl.Int64).alias(c.name)
-            for c in self.categorical
+            pl.col(c.name).replace_strict(known, default=0, return_dtype=pl.Int64)
+            for c, known in zip(self.categorical, self.known, strict=True)
         ]
-        return _array(frame, [*values, *absent], np.float32), _array(frame, codes, np.int64)
+        return self.standardise(_array(frame, values, np.float32)), _array(frame, codes, np.int64)
+
+    def standardise(self, values: Floats) -> Floats:
+        """Encode numbers: the one definition, for frames and for single requests.
+
+        Args:
+            values: Numeric columns in their order, float32 of shape (n, numeric columns), NaN where a value is missing.
+
+        Returns:
+            Float32 of shape (n, width): clipped, filled and standardised, then the indicators.
+        """
+        fill, lower, upper, mean, scale, indicated = self._constants
+        absent = np.isnan(values)
+        encoded = np.empty((len(values), self.width), np.float32)
+        numbers = encoded[:, : len(self.numeric)]
+        np.copyto(numbers, values)
+        np.copyto(numbers, fill, where=absent)
+        np.clip(numbers, lower, upper, out=numbers)
+        numbers -= mean
+        numbers /= scale
+        encoded[:, len(self.numeric) :] = absent[:, indicated]
+        return encoded
+
+    @cached_property
+    def known(self) -> list[dict[str, int]]:
+        """Value to code of each categorical column; any other value has code 0."""
+        return [{value: code for code, value in enumerate(column.values, start=1)} for column in self.categorical]
+
+    @cached_property
+    def _constants(self) -> tuple[Floats, Floats, Floats, Floats, Floats, npt.NDArray[np.int64]]:
+        def of(name: str) -> Floats:
+            return np.array([getattr(column, name) for column in self.numeric], np.float32)
+
+        indicated = np.array([i for i, column in enumerate(self.numeric) if column.has_indicator], np.int64)
+        return of("fill"), of("lower"), of("upper"), of("mean"), of("scale"), indicated
 
 
 def _array(frame: pl.DataFrame, made: list[pl.Expr], dtype: type[np.generic]) -> npt.NDArray[Any]:

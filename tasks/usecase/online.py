@@ -6,15 +6,16 @@ Offline never imports this module, so that a change here makes no features anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
 from tasks.contracts import columns, types
 from tasks.errors import ClockError, ContractViolation
 from tasks.usecase.features import Features, past, schedule_features
-from tasks.usecase.source import ZONES, with_instants, with_instants_in_zones, with_zones
+from tasks.usecase.source import LOCAL_ZONE, ZONES, with_instants, with_instants_in_zones, with_zones
 
 SCHEDULED = {
     **dict.fromkeys(("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "distance", "hour", "minute"), pl.Int64()),
@@ -23,12 +24,40 @@ SCHEDULED = {
 }
 """Columns of a flight's row that are known in advance, with their types."""
 
+CLIENT = ("year", "month", "day", "carrier", "flight", "origin", "dest", "sched_dep_time", "sched_arr_time", "distance", "time_hour")
+"""What a client sends of a flight, columns of the contract's `Flights`; of `OPTIONAL` it may leave out any."""
+
+OPTIONAL = ("time_hour",)
+
 _NOT_YET = SCHEDULED | {"dep_delay": pl.Int64(), "arr_delay": pl.Int64(), "tzone": pl.String()}
 
 _LATER = {"label_known_at", *columns(Features, "label"), *columns(Features, "outcome")}
 
 ANSWERED = tuple(name for name in types(Features) if name not in _LATER)
 """The columns of `Features` that can be known at the prediction instant."""
+
+
+def completed(flight: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a flight as a client sends it (`CLIENT`) with all columns of `SCHEDULED`.
+
+    The hour of a departure that is not given is the first of its name: at the end of summer time one comes twice.
+
+    Raises:
+        ContractViolation: If there is no such day or time of day.
+    """
+    hour, minute = divmod(flight["sched_dep_time"], 100)
+    try:
+        departure = datetime(flight["year"], flight["month"], flight["day"], hour, minute, tzinfo=ZoneInfo(LOCAL_ZONE))
+    except ValueError as error:
+        raise ContractViolation(
+            "year, month, day and sched_dep_time must be a day and a time of day (HHMM, 0000 to 2359)",
+            f"{flight['year']}-{flight['month']}-{flight['day']} {flight['sched_dep_time']:04d}",
+            "complete the flight from the timetable",
+        ) from error
+    if not (flight["sched_arr_time"] % 100 < 60):
+        raise ContractViolation("sched_arr_time must be a time of day (HHMM)", f"{flight['sched_arr_time']}", "take it from the timetable")
+    given = flight.get("time_hour") or departure.replace(minute=0).astimezone(UTC)
+    return {**flight, "hour": hour, "minute": minute, "time_hour": given}
 
 
 class Online:

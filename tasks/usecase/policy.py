@@ -7,6 +7,7 @@ from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ran
 from tasks.artifacts.data_value import DataValueRules
 from tasks.artifacts.fairness import FairnessLimits, FairnessRules
 from tasks.artifacts.search import Range, SearchConfig
+from tasks.artifacts.serving import GuardRules, ServiceRules
 from tasks.artifacts.settings import (
     BaselineConfig,
     BatchRules,
@@ -207,6 +208,34 @@ DATA_VALUE = DataValueRules(
 GOLDEN_ROWS = 1_000
 PACKAGE_TOLERANCE = 1e-5
 """Largest difference in probability between the package and the training code: float32 through another runtime."""
+
+SERVICE = ServiceRules(
+    entity=["carrier", "origin", "dest"],  # a carrier's route: its planners see the same model from day to day
+    most_rows=1_000,  # a day of the largest carrier is 170
+    most_bytes=4_000_000,  # 1,000 rows of all features are 1.9 MB, indented
+    requests_per_second=200.0,  # a worker gives up to 1,000; one client must not take them all
+    burst=400,  # two seconds of that
+    state_stale_hours=6.0,  # as for readings of the weather: older ones are no feature any more
+    poll_seconds=0.5,  # a rollback takes effect within a second
+    segment_bytes=16_000_000,  # a few seconds of compaction
+    segment_seconds=300.0,  # predictions are in the lake five minutes later
+    shadow_queue=64,  # a burst; memory is bounded by 64 requests
+    explain_rows=10,  # each takes about a thousand rows of the model
+    ready_seconds=10.0,  # three, and what a busy machine takes beside
+    p99_ms=100.0,  # a dispatcher's screen; ten and less on an idle machine
+    memory_mb=400.0,  # 300, and the state of a larger airport
+    guard=GuardRules(
+        fewest_requests=50,  # of fewer, one failure is a fiftieth
+        excess_errors=0.01,  # nobody accepts one failure in a hundred for a trial
+        latency_ratio=2.0,  # the same network, trained anew, takes the same time; a blend takes less than twice
+        fewest_scores=500,  # the index of equal distributions is below 0.05 from there on
+        score_shift=0.25,  # above a quarter the usual reading is: another population
+        level=0.01,  # one good canary in a hundred is sent back
+        fewest_outcome_days=7,  # a bootstrap of fewer days is too narrow
+        loss=0.0,  # worse for certain, by however little
+    ),
+)
+"""How predictions are served, and when a new model goes back by itself."""
 
 PRICES = Prices(
     # An assumption, about what large clouds list on demand in 2026: put your own provider's here.
