@@ -68,8 +68,9 @@ def typical(preprocessing: Preprocessing, rows: pl.LazyFrame | pl.DataFrame) -> 
         rows: Rows whose categories are counted; of equally many the first by name.
     """
     names = [column.name for column in preprocessing.categorical]
-    counts = [rows.lazy().select(pl.col(name).drop_nulls().value_counts().struct.unnest()) for name in names]
-    most = [found.sort("count", pl.first(), descending=[True, False]).head(1) for found in counts]
+    # Not by `value_counts().struct.unnest()`, which counts anew for each field, in another order.
+    counts = [rows.lazy().select(name).drop_nulls().group_by(name).len("count") for name in names]
+    most = [found.sort("count", name, descending=[True, False]).head(1) for name, found in zip(names, counts, strict=True)]
     kinds = {name: frame.to_series().to_list() for name, frame in zip(names, pl.collect_all(most), strict=True)}
     frame = pl.DataFrame({**{c.name: [c.fill] for c in preprocessing.numeric}, **{name: found or [None] for name, found in kinds.items()}})
     return Typical(frame, *preprocessing.encode(frame.cast(dict.fromkeys(names, pl.String))))
