@@ -6,7 +6,7 @@ scikit-learn.
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -41,6 +41,47 @@ class Categorical(BaseModel):
 
     name: str
     values: list[str]
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The encoding of numeric columns, each array of shape (numeric columns,) but the last: the one for frames and for requests.
+
+    Attributes:
+        fill: What stands for a missing value.
+        lower: Values are clipped to it from below ...
+        upper: ... and to this from above.
+        mean: Subtracted.
+        scale: Divided by.
+        indicated: Positions of the columns whose nulls are told in a column of their own, shape (indicators,).
+    """
+
+    fill: Floats
+    lower: Floats
+    upper: Floats
+    mean: Floats
+    scale: Floats
+    indicated: Codes
+
+    def encode(self, values: Floats) -> Floats:
+        """Encode numbers.
+
+        Args:
+            values: Numeric columns in their order, float32 of shape (n, numeric columns), NaN where a value is missing.
+
+        Returns:
+            Float32 of shape (n, width): clipped, filled and standardised, then the indicators.
+        """
+        count, absent = len(self.fill), np.isnan(values)
+        encoded = np.empty((len(values), count + len(self.indicated)), np.float32)
+        numbers = encoded[:, :count]
+        np.copyto(numbers, values)
+        np.copyto(numbers, self.fill, where=absent)
+        np.clip(numbers, self.lower, self.upper, out=numbers)
+        numbers -= self.mean
+        numbers /= self.scale
+        encoded[:, count:] = absent[:, self.indicated]
+        return encoded
 
 
 class Preprocessing(BaseModel):
@@ -80,41 +121,22 @@ class Preprocessing(BaseModel):
             pl.col(c.name).replace_strict(known, default=0, return_dtype=pl.Int64)
             for c, known in zip(self.categorical, self.known, strict=True)
         ]
-        return self.standardise(_array(frame, values, np.float32)), _array(frame, codes, np.int64)
+        return self.standard.encode(_array(frame, values, np.float32)), _array(frame, codes, np.int64)
 
-    def standardise(self, values: Floats) -> Floats:
-        """Encode numbers: the one definition, for frames and for single requests.
-
-        Args:
-            values: Numeric columns in their order, float32 of shape (n, numeric columns), NaN where a value is missing.
-
-        Returns:
-            Float32 of shape (n, width): clipped, filled and standardised, then the indicators.
-        """
-        fill, lower, upper, mean, scale, indicated = self._constants
-        absent = np.isnan(values)
-        encoded = np.empty((len(values), self.width), np.float32)
-        numbers = encoded[:, : len(self.numeric)]
-        np.copyto(numbers, values)
-        np.copyto(numbers, fill, where=absent)
-        np.clip(numbers, lower, upper, out=numbers)
-        numbers -= mean
-        numbers /= scale
-        encoded[:, len(self.numeric) :] = absent[:, indicated]
-        return encoded
-
-    @cached_property
+    @property
     def known(self) -> list[dict[str, int]]:
         """Value to code of each categorical column; any other value has code 0."""
         return [{value: code for code, value in enumerate(column.values, start=1)} for column in self.categorical]
 
-    @cached_property
-    def _constants(self) -> tuple[Floats, Floats, Floats, Floats, Floats, npt.NDArray[np.int64]]:
+    @property
+    def standard(self) -> Standard:
+        """How the numeric columns are encoded, as arrays."""
+
         def of(name: str) -> Floats:
             return np.array([getattr(column, name) for column in self.numeric], np.float32)
 
         indicated = np.array([i for i, column in enumerate(self.numeric) if column.has_indicator], np.int64)
-        return of("fill"), of("lower"), of("upper"), of("mean"), of("scale"), indicated
+        return Standard(of("fill"), of("lower"), of("upper"), of("mean"), of("scale"), indicated)
 
 
 def _array(frame: pl.DataFrame, made: list[pl.Expr], dtype: type[np.generic]) -> npt.NDArray[Any]:

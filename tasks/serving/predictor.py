@@ -1,26 +1,47 @@
-"""The served model: preprocessing and ONNX from a package, without torch."""
+"""The served model: preprocessing and ONNX from a package, without torch; the same in the service and in batch scoring."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import TypeAdapter
 
 from tasks.artifacts.fairness import Grouping
+from tasks.artifacts.serving import RequestField
+from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.groups import row_thresholds
-from tasks.model.preprocessing import Preprocessing
+from tasks.model.preprocessing import Codes, Floats, Preprocessing
 
-ONNX, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "card.json"
+ONNX, PREPROCESSING, CARD, FEATURES, CLIENT = "model.onnx", "preprocessing.json", "card.json", "features.json", "request.json"
+
+_TILE = 4
+"""Rows are computed by fours, the last ones filled up. The runtime's kernels take four rows at once and treat a remainder in
+another way: filled up, a row's probability is the same to the bit whatever rows come with it."""
+_WARM_UPS = 3
+
+_FIELDS = TypeAdapter(list[RequestField])
 
 
-class BadRequest(ValueError):
-    """The rows of a request are not what the model reads; the message says what and where."""
+@dataclass(frozen=True)
+class Encoded:
+    """Rows as arrays: `values` float32 of shape (n, numeric), NaN where missing, and `codes` int64 of shape (n, categorical)."""
+
+    values: Floats
+    codes: Codes
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: npt.NDArray[np.bool_] | slice) -> Encoded:
+        return Encoded(self.values[rows], self.codes[rows])
 
 
 class Predictor:
@@ -28,70 +49,90 @@ class Predictor:
 
     Args:
         folder: The package: a bundle with `model.onnx`, `preprocessing.json` and `card.json`.
+        digest: The sum that its manifest must have, if known.
 
     Raises:
-        BundleError: If the package is incomplete or altered.
+        BundleError: If the package is incomplete, altered or another one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
         import onnxruntime
 
-        bundle.verify(folder)
-        self.preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
+        bundle.verify(folder, digest)
         self.digest = bundle.digest(folder)
+        self.preprocessing = Preprocessing.model_validate_json((folder / PREPROCESSING).read_bytes())
         self.card: dict[str, Any] = json.loads((folder / CARD).read_text())
+        self.name = str(self.card["name"])
+        self.features = _fields(folder / FEATURES)
+        self.client = _fields(folder / CLIENT)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(str(folder / ONNX), options, providers=["CPUExecutionProvider"])
-        self._numeric = {column.name for column in self.preprocessing.numeric}
-        self._categorical = {column.name for column in self.preprocessing.categorical}
-        self._optional = set(self.card["numeric_features"])
+        self.numeric = [column.name for column in self.preprocessing.numeric]
+        self.categorical = [column.name for column in self.preprocessing.categorical]
+        self._standard, self._known = self.preprocessing.standard, list(zip(self.categorical, self.preprocessing.known, strict=True))
+        self.accepted = frozenset(self.card["numeric_features"])
+        """Numeric features that a row may hold: also those that training found without spread, which are not read."""
         grouping = self.card.get("grouping")
         self._grouping = Grouping.model_validate(grouping) if grouping else None
 
-    def predict(self, frame: pl.DataFrame) -> npt.NDArray[np.float32]:
-        """Return the probability of the positive class of each row, shape (n,)."""
-        numbers, codes = self.preprocessing.encode(frame)
-        result: npt.NDArray[np.float32] = self._session.run(["probability"], {"numbers": numbers, "codes": codes})[0]
-        return result
-
-    def flag(self, frame: pl.DataFrame, probabilities: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """Return whether each row is flagged, shape (n,): from the threshold of its group upwards, or from the one of all."""
-        thresholds = row_thresholds(frame, self.card["threshold"], self._grouping, self.card.get("group_thresholds"))
-        flagged: npt.NDArray[np.bool_] = np.asarray(probabilities, np.float64) >= thresholds
-        return flagged
-
-    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-        """Check the rows of a request and make a frame of them.
+    def encode(self, rows: Sequence[Mapping[str, Any]]) -> Encoded:
+        """Return the rows of a request as arrays.
 
         Args:
-            rows: Each with a string for every categorical feature and a number or null for any numeric one; a numeric
-                feature left out is null.
+            rows: Each with a number or None (or nothing) for every numeric feature and a string for every categorical one.
+        """
+        values = np.array([[row.get(name) for name in self.numeric] for row in rows], np.float32).reshape(len(rows), len(self.numeric))
+        codes = np.array([[known.get(row[name], 0) for name, known in self._known] for row in rows], np.int64)
+        return Encoded(values, codes.reshape(len(rows), len(self._known)))
+
+    def probabilities(self, encoded: Encoded) -> Floats:
+        """Return the probability of the positive class of each row, shape (n,)."""
+        return self._run(self._standard.encode(encoded.values), encoded.codes)
+
+    def predict(self, frame: pl.DataFrame) -> Floats:
+        """Return the probability of the positive class of each row of a frame, shape (n,): those of a request, to the bit."""
+        return self._run(*self.preprocessing.encode(frame))
+
+    def _run(self, numbers: Floats, codes: Codes) -> Floats:
+        rows = len(numbers)
+        missing = -rows % _TILE
+        if missing:
+            numbers = np.concatenate([numbers, np.zeros((missing, numbers.shape[1]), np.float32)])
+            codes = np.concatenate([codes, np.zeros((missing, codes.shape[1]), np.int64)])
+        found: Floats = self._session.run(["probability"], {"numbers": numbers, "codes": codes})[0][:rows]
+        return found
+
+    def flag(self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, probabilities: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Return whether each row is flagged, shape (n,): from the threshold of its group upwards, or from the one of all.
+
+        Args:
+            rows: The rows, of which the column of the groups is read, if there are groups.
+            probabilities: Their probabilities, shape (n,), as they are answered.
+        """
+        found = np.asarray(probabilities, np.float64)
+        if self._grouping is None:
+            return found >= self.card["threshold"]
+        column = self._grouping.column
+        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame({column: [row.get(column) for row in rows]})
+        return found >= row_thresholds(frame, self.card["threshold"], self._grouping, self.card.get("group_thresholds"))
+
+    def typical(self) -> Encoded:
+        """Return one row of medians, with categories that no value has."""
+        medians = [[column.fill for column in self.preprocessing.numeric]]
+        return Encoded(np.array(medians, np.float32), np.zeros((1, len(self.categorical)), np.int64))
+
+    def warm(self) -> None:
+        """Predict a few rows, so that the first request does not wait for what the runtime does once.
 
         Raises:
-            BadRequest: Naming the row, the field, what was expected and what was found.
+            BundleError: If the model gives no probability.
         """
-        for number, row in enumerate(rows):
-            unknown = sorted(set(row) - self._optional - self._categorical)
-            if unknown:
-                raise BadRequest(f"rows[{number}]: no feature is named {unknown[0]!r}")
-            for name in sorted(self._categorical):
-                if not isinstance(row.get(name), str):
-                    raise BadRequest(f"rows[{number}].{name} must be a string; got {type(row.get(name)).__name__}")
-            for name in sorted(row.keys() & self._optional):
-                value = row[name]
-                is_number = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
-                if value is not None and not is_number:
-                    raise BadRequest(f"rows[{number}].{name} must be a finite number or null; got {type(value).__name__}")
-        schema = dict.fromkeys(self._numeric, pl.Float32) | dict.fromkeys(self._categorical, pl.String)
-        return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+        for _ in range(_WARM_UPS):
+            found = self.probabilities(self.typical())
+        if not (np.isfinite(found).all() and (found >= 0).all() and (found <= 1).all()):
+            raise BundleError("a model must give probabilities", f"{found[0]}", "train again")
 
-    def warnings(self, row: Mapping[str, Any]) -> list[str]:
-        """Return what a caller should know of one row: categories never seen, features left out."""
-        found = [
-            f"{c.name} {row[c.name]!r} was never seen in training" for c in self.preprocessing.categorical if row[c.name] not in c.values
-        ]
-        absent = sum(row.get(name) is None for name in self._numeric)
-        if absent:
-            found.append(f"{absent} of {len(self._numeric)} numeric features are missing: typical values stand in")
-        return found
+
+def _fields(file: Path) -> list[RequestField]:
+    return _FIELDS.validate_json(file.read_bytes()) if file.is_file() else []
