@@ -10,7 +10,7 @@ RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -74,6 +74,30 @@ upkeep: $(STAMP) ## compact the lake, and remove what no registered version name
 
 serve: $(STAMP) ## serve the champion's Bento on 127.0.0.1; PORT=3000
 	@$(BIN)/python -m tasks.serving.run --port $(or $(PORT),3000)
+
+key: $(STAMP) ## who may use the service; ACT=add NAME="airline" ROLES="predict feedback" DAYS=90 | ACT=rotate ID= HOURS=24 | ACT=revoke ID= | ACT=list
+	@$(BIN)/python -m tasks.serving.access $(or $(ACT),$(if $(NAME),add,list)) $(ID) $(if $(NAME),--name "$(NAME)") \
+		$(if $(NAME),$(foreach role,$(or $(ROLES),predict),--role $(role))) $(if $(DAYS),--days $(DAYS)) $(if $(HOURS),--overlap-hours $(HOURS)) \
+		$(if $(BY),--by "$(BY)") $(if $(REASON),--reason "$(REASON)")
+
+rollout: $(STAMP) ## who answers whom; VERSION=2 MODE=shadow|canary|full|abort SHARE=0.1 BY="Ada Example" REASON="why"
+	@$(BIN)/pyflyte run workflows/rollout.py rollout --model_version $(or $(VERSION),0) --mode "$(MODE)" --share $(or $(SHARE),0) \
+		$(if $(BY),--by "$(BY)") $(if $(REASON),--reason "$(REASON)")
+
+state: $(STAMP) ## publish what the service makes features of flights from; AS_OF=2013-10-01 SOURCE=folder
+	@$(BIN)/pyflyte run workflows/serving_state.py serving_state $(CLOCK)
+
+collect: $(STAMP) ## bring the prediction log and outcomes into the lake, and judge a canary by them; AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/collect.py collect $(CLOCK)
+
+score: $(STAMP) ## score whole days as the service would; FIRST=2013-10-01 LAST=2013-10-07 VERSION= AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/batch_scoring.py batch_scoring --first_day "$(FIRST)" --last_day "$(LAST)" \
+		$(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
+
+image: $(STAMP) ## the container image of a registered version; VERSION=1 [BASE=python:3.11-slim@sha256:...]
+	@docker info >/dev/null 2>&1 || { echo "error: a Docker daemon must be in reach; got none. To mend: start Docker, or run this where it is"; exit 1; }
+	@context="$$($(BIN)/python -m tasks.serving.run --bento "$(VERSION)")" \
+		&& docker build --file images/deploy/Dockerfile --tag evergreen:$(VERSION) $(if $(BASE),--build-arg PYTHON=$(BASE)) "$$context"
 
 # The address says `machine_learning`: MLflow's UI opens on its pages for language models otherwise.
 runs: $(STAMP) ## look at runs and versions in MLflow's UI on 127.0.0.1; PORT=5000

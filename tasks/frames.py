@@ -194,3 +194,18 @@ def _pandas_hash(frame: pd.DataFrame) -> str:
 
 Scored = typing.Annotated[PandasFrame[ScoredRows], Checked(), HashMethod(_pandas_hash)]
 """The type of scored rows on a task edge."""
+
+
+class Scores(pa.DataFrameModel):
+    """One flight, scored by one version."""
+
+    batch_day: pl.Date = pa.Field(description="Local date of the scheduled departure")
+    flight_id: str = pa.Field(description="Local date, carrier, flight number and origin")
+    predicted_at: contracts.Instant = pa.Field(description="Prediction instant, UTC")
+    model_version: int = pa.Field(ge=1, description="The registered version")
+    package: str = pa.Field(str_matches="^[0-9a-f]{12}$", description="First digits of the package's digest")
+    probability: float = pa.Field(ge=0, le=1, description="As the service answers it")
+    flagged: bool = pa.Field(description="Whether it is flagged, as the service answers it")
+
+    class Config:
+        strict = True

@@ -19,7 +19,9 @@ settings.load_profile("evergreen")
 _DAYS = 110
 _EVERY = 6
 
-_FINISHED = tuple(f"tests/e2e/test_{name}.py" for name in ("retrain", "governance", "lineage", "sensitive", "search", "serve", "monitor"))
+_FINISHED = tuple(
+    f"tests/e2e/test_{name}.py" for name in ("retrain", "governance", "lineage", "sensitive", "search", "serve", "batch_scoring", "monitor")
+)
 """Files whose tests look at one finished run, or go on from it."""
 _FIRST = (*_FINISHED, "tests/e2e/", "tests/flyte/test_package.py", "tests/model/", "tests/data/")
 """The longest first, so that two workers come to their end together."""

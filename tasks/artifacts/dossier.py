@@ -10,7 +10,7 @@ from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness, FairnessRules
 from tasks.artifacts.record import Record
-from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.settings import Costs, MonitoringRules
 from tasks.artifacts.training import TrainedModel
 
@@ -58,7 +58,7 @@ class Dossier(Record):
     explanation: GlobalExplanation
     snapshot: DataSnapshot
     validation: ValidationReport
-    package: PackageCheck
+    service: ServiceCheck
     package_digest: str
     code_commit: str
     lock_hash: str

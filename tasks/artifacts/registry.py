@@ -12,6 +12,7 @@ from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness, Grouping
 from tasks.artifacts.record import Record, Window
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.artifacts.usage import Prices, ResourceAdvice, TaskUsage
 
@@ -27,17 +28,6 @@ class Incumbent(Record):
     contract_digest: str | None = Field(None, description="Of the data contract at that time")
     grouping: Grouping | None = Field(None, description="If it decides by the thresholds of groups: of which")
     group_thresholds: dict[str, float] = Field({}, description="Group to threshold; others take `threshold`")
-
-
-class PackageCheck(Record):
-    """The Bento, loaded in a fresh process, against the training code on golden rows."""
-
-    bento_tag: str
-    golden_rows: int
-    largest_difference: float
-    tolerance: float
-    start_seconds: float
-    imported_torch: bool
 
 
 class RegisteredModel(Record):
@@ -79,7 +69,7 @@ class RunSummary(Record):
     behaviour: Behaviour
     explanation: GlobalExplanation
     decision: Decision
-    package: PackageCheck
+    service: ServiceCheck
     registered: RegisteredModel
     stages: list[StageCost]
     seconds: float

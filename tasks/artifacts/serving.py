@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
 from tasks.artifacts.record import Interval, Record, Window
+
+_SHOWN = 5  # bad requests that a reason names
 
 
 class RequestField(Record):
@@ -103,7 +105,7 @@ class Routing(Record):
     shadow: Arm | None = None
     by: str
     reason: str
-    changed_at: AwareDatetime
+    changed_at: datetime
 
 
 class Mode(StrEnum):
@@ -137,6 +139,16 @@ class BadRequestCheck(Record):
         return self.status == self.expected_status
 
 
+class Requirement(NamedTuple):
+    """What a service must show: a value against its limit, in words too."""
+
+    name: str
+    value: float
+    limit: float
+    holds: bool
+    reason: str
+
+
 class ServiceCheck(Record):
     """The Bento, started as a server in a process of its own that can import the serving requirements alone."""
 
@@ -153,11 +165,30 @@ class ServiceCheck(Record):
     refusals: list[BadRequestCheck]
     limits: ServiceRules
 
+    @property
+    def requirements(self) -> list[Requirement]:
+        """Return all that it must show, with what it showed."""
+        wrong = [f"{bad.name} ({bad.status or 'no answer'} for {bad.expected_status})" for bad in self.refusals if not bad.is_refused]
+        refused, sent = len(self.refusals) - len(wrong), len(self.refusals)
+        told = f"; not: {', '.join(wrong[:_SHOWN])}{', ...' if len(wrong) > _SHOWN else ''}" if wrong else ""
+        return [
+            _most("service answers as trained", self.largest_difference, self.tolerance, "a probability differs by {:.1e}"),
+            Requirement("service refuses", refused, sent, not wrong and sent > 0, f"it refuses {refused} of {sent} bad requests{told}"),
+            _most("service ready", self.ready_seconds, self.limits.ready_seconds, "it is ready in {:.1f} s"),
+            _most("service p99", self.p99_ms, self.limits.p99_ms, "99 of 100 requests of a row take {:.1f} ms"),
+            _most("service memory", self.memory_mb, self.limits.memory_mb, "a worker holds {:.0f} MB"),
+        ]
+
+
+def _most(name: str, value: float, limit: float, told: str) -> Requirement:
+    holds = value <= limit
+    return Requirement(name, value, limit, holds, f"{told.format(value)}, {'within' if holds else 'above'} the limit of {limit:g}")
+
 
 class State(Record):
     """What the online features are made from: the raw rows known at an instant, as files."""
 
-    as_of: AwareDatetime
+    as_of: datetime
     digest: str
     flights: int = Field(description="Rows of the table of events")
     uri: str

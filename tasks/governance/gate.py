@@ -14,6 +14,7 @@ from tasks.artifacts.behaviour import Behaviour
 from tasks.artifacts.evaluation import Criterion, Decision, Evaluation, SegmentMetrics, Verdict
 from tasks.artifacts.fairness import AttributeFairness, Fairness, FairnessRules, Measured, Standing
 from tasks.artifacts.record import Interval, Record
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.settings import PromotionRules
 from tasks.errors import PromotionRefused
 
@@ -32,6 +33,7 @@ def decide(
     evaluation: Evaluation,
     fairness: Fairness,
     behaviour: Behaviour,
+    service: ServiceCheck,
     terms: Terms,
     incumbent: Terms,
     rules: PromotionRules,
@@ -45,6 +47,7 @@ def decide(
         evaluation: All models side by side.
         fairness: How its decisions treat groups.
         behaviour: What it does under odd inputs.
+        service: What its Bento did as a server, with the limits that it must keep.
         terms: What the candidate is made by.
         incumbent: What the champion was made by; not looked at without one.
         rules: Margins and limits.
@@ -66,6 +69,7 @@ def decide(
             *(criterion for attribute in fairness.attributes for criterion in _of_fairness(attribute, fairness_rules)),
             *(_not_measured(name, why) for name, why in fairness.not_measured.items()),
         ],
+        "requirements of the service hold": [_criterion(*required[:4], Verdict.HOLD, required.reason) for required in service.requirements],
     }
     criteria = [criterion for group in groups.values() for criterion in group]
     in_favour = [c.reason for c in groups.pop("")] + [f"all {len(group)} {what}" for what, group in groups.items() if group]

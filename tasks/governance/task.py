@@ -11,20 +11,29 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness
-from tasks.artifacts.registry import Incumbent, PackageCheck
+from tasks.artifacts.registry import Incumbent
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.edges import Bundle, local_path, scratch
 from tasks.execution import LIGHT, publish, stage
 
 
 @stage(resources=LIGHT)
-def decide(evaluation: Evaluation, fairness: Fairness, behaviour: Behaviour, incumbent: Incumbent, snapshot: DataSnapshot) -> Decision:
+def decide(
+    evaluation: Evaluation,
+    fairness: Fairness,
+    behaviour: Behaviour,
+    service: ServiceCheck,
+    incumbent: Incumbent,
+    snapshot: DataSnapshot,
+) -> Decision:
     """Judge the candidate: PROMOTE, REVIEW or HOLD, with every threshold, value and reason.
 
     Args:
         evaluation: All models side by side.
         fairness: How its decisions treat groups.
         behaviour: What it does under odd inputs.
+        service: What its Bento did as a server.
         incumbent: The champion, or none.
         snapshot: The data that they were trained and evaluated on.
     """
@@ -39,6 +48,7 @@ def decide(evaluation: Evaluation, fairness: Fairness, behaviour: Behaviour, inc
         evaluation,
         fairness,
         behaviour,
+        service,
         Terms(f"{contracts.digest(Features)} {caching.code_hash(Features.__module__)[:16]}", contracts.digest(*contract.TABLES)),
         Terms(incumbent.features_digest, incumbent.contract_digest),
         policy.PROMOTION,
@@ -62,7 +72,7 @@ def compile_dossier(
     snapshot: DataSnapshot,
     validation: ValidationReport,
     package: FlyteDirectory,
-    check: PackageCheck,
+    service: ServiceCheck,
 ) -> Bundle:
     """Write all that the decision rests on into one folder: a dossier and a model card to read, the same as JSON, a bill of materials.
 
@@ -79,7 +89,7 @@ def compile_dossier(
         snapshot: The data.
         validation: The verdict on them.
         package: The package.
-        check: The Bento against the training code.
+        service: What its Bento did as a server.
     """
     from tasks import provenance
     from tasks.artifacts.dossier import Dossier
@@ -107,7 +117,7 @@ def compile_dossier(
         explanation=explanation,
         snapshot=snapshot,
         validation=validation,
-        package=check,
+        service=service,
         package_digest=digest,
         code_commit=provenance.commit(),
         lock_hash=provenance.lock_hash(),

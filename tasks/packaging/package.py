@@ -1,4 +1,4 @@
-"""From a trained bundle to a package and a Bento, and the proof that the Bento predicts what the training code does."""
+"""From a trained bundle to a package, which says all that is known of its model, and to a Bento that serves it."""
 
 from __future__ import annotations
 
@@ -9,33 +9,61 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import polars as pl
+import pandera.polars as pa
 
-from tasks.artifacts.registry import PackageCheck
+from tasks.artifacts.serving import RequestField, ServiceRules
 from tasks.artifacts.training import TrainedModel
+from tasks.contracts import Table, types
 from tasks.errors import PackagingError
 from tasks.model import bundle
 from tasks.model.trained import NetworkModel
 from tasks.packaging import onnx_model
+from tasks.schemas import request_fields
 
 log = logging.getLogger(__name__)
 
 SERVICE = "tasks.serving.service:Evergreen"
-_START_LIMIT_SECONDS = 120  # a process that has not answered by then hangs
+SAID = ("contract.json", "features.json", "request.json", "calibration.json", "model_card.md")
+"""Files of a package that say what its model is; the same for every form of it."""
 
 
-def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name: str, folder: Path) -> str:
-    """Write the package: what was trained, its ONNX form and its card, sealed by a manifest.
+@dataclass(frozen=True)
+class Papers:
+    """What a package says beside its model.
+
+    Attributes:
+        tables: The contract of the data, by table.
+        features: What the model reads, as a client may send it.
+        request: What a client sends of what it asks about, where the service makes the features itself.
+        model_card: In Markdown, as it was known when the model was trained.
+    """
+
+    tables: Sequence[Table]
+    features: Sequence[RequestField]
+    request: Sequence[RequestField]
+    model_card: str
+
+
+def feature_fields(schema: type[pa.DataFrameModel], numeric: Collection[str], categorical: Collection[str]) -> list[RequestField]:
+    """Return the features of a model as fields of a request: any number may be missing, as the model fills it; no category may."""
+    fields = request_fields(schema, [*numeric, *categorical], optional=numeric)
+    return [field.model_copy(update={"is_nullable": field.name in set(numeric)}) for field in fields]
+
+
+def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name: str, papers: Papers, folder: Path) -> str:
+    """Write the package: what was trained, its ONNX form, its card, and all that is said of it, sealed by a manifest.
 
     Args:
         trained: The trained bundle; its files are taken over unaltered.
         model: The same, loaded.
         record: What is known of it.
         name: Name of the model.
+        papers: What is said of it.
         folder: Where the package shall stand.
 
     Returns:
@@ -61,16 +89,54 @@ def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name
         }
         if record.grouping is not None and record.group_thresholds:
             card |= {"grouping": record.grouping.model_dump(), "group_thresholds": record.group_thresholds}
-        (path / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
+        said = {
+            "card.json": card,
+            "contract.json": _contract(papers.tables),
+            "features.json": [field.model_dump() for field in papers.features],
+            "request.json": [field.model_dump() for field in papers.request],
+            "calibration.json": _calibration(record),
+        }
+        for file_name, value in said.items():
+            (path / file_name).write_text(json.dumps(value, indent=1, sort_keys=True))
+        (path / "model_card.md").write_text(papers.model_card)
 
     return bundle.write(folder, fill)
 
 
-def build_bento(package: Path, version: str, sources: Sequence[Path], root: Path, requirements: Path, folder: Path) -> str:
-    """Build a Bento of the package and the few project modules that serve it.
+def _contract(tables: Sequence[Table]) -> list[dict[str, Any]]:
+    """Return every table with its columns and its rules, as they are declared; how a rule is told apart stands in the code alone."""
+    return [
+        {
+            "name": table.name,
+            "key": list(table.key),
+            "is_daily": table.is_daily,
+            "columns": [field.model_dump() for field in request_fields(table.schema, list(types(table.schema)))],
+            "rules": [{"name": rule.name, "meaning": rule.meaning} for rule in table.rules],
+        }
+        for table in tables
+    ]
+
+
+def _calibration(record: TrainedModel) -> dict[str, Any]:
+    """Return how probabilities were calibrated: by one temperature of the network's logits, on the folds; 1 changes nothing."""
+    return {
+        "method": "temperature",
+        "source": "Guo et al., On calibration of modern neural networks, ICML 2017",
+        "parameters": {"temperature": record.temperature},
+        "applies_to": "the network's logits, in its weights and its ONNX form",
+        "fitted_on": [str(fold.window) for fold in record.folds],
+        "rows": sum(fold.rows for fold in record.folds),
+    }
+
+
+def build_bento(
+    package: Path, rules: ServiceRules, version: str, sources: Sequence[Path], root: Path, requirements: Path, folder: Path
+) -> str:
+    """Build a Bento of the package, the service's rules, and the few project modules that serve it.
 
     Args:
         package: The package.
+        rules: The service's limits, which stand beside the package as `service.json`.
         version: The Bento's version.
         sources: Files of the project that the service needs.
         root: The project, to which they are relative.
@@ -90,6 +156,7 @@ def build_bento(package: Path, version: str, sources: Sequence[Path], root: Path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         shutil.copytree(package, context / "model")
+        (context / "service.json").write_text(rules.model_dump_json(indent=1) + "\n")
         shutil.copyfile(requirements, context / "requirements.txt")
         (context / "bentofile.yaml").write_text(
             f"service: {SERVICE}\ninclude: ['**/*']\npython:\n  requirements_txt: requirements.txt\n  lock_packages: false\n"
@@ -105,61 +172,6 @@ def build_bento(package: Path, version: str, sources: Sequence[Path], root: Path
     tag = f"{built[0].parent.parent.name}:{version}"
     log.info("built the Bento %s", tag)
     return tag
-
-
-def check_bento(bento: Path, tag: str, model: NetworkModel, golden: pl.DataFrame, tolerance: float) -> PackageCheck:
-    """Load a Bento in a fresh process, from its own files alone, and compare it with the training code on golden rows.
-
-    Args:
-        bento: The Bento.
-        tag: Its tag.
-        model: The model as the training code loads it.
-        golden: Rows of features.
-        tolerance: Largest difference in probability that is allowed.
-
-    Raises:
-        PackagingError: If it does not start, predicts otherwise, or imports torch.
-    """
-    expected = model.predict(golden)
-    with tempfile.TemporaryDirectory() as scratch:
-        rows, answer = Path(scratch) / "golden.parquet", Path(scratch) / "answer.json"
-        golden.select(model.preprocessing.columns).write_parquet(rows)
-        command = [sys.executable, "-m", "tasks.serving.check", str(rows), str(answer)]
-        source = bento / "src"
-        try:
-            done = subprocess.run(
-                command,
-                env=_environment(Path(scratch) / "home", source),
-                cwd=source,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_START_LIMIT_SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise PackagingError(
-                f"{tag} must answer within {_START_LIMIT_SECONDS} s", "no answer", "run `make serve` to see why"
-            ) from error
-        if done.returncode or not answer.is_file():
-            raise PackagingError(f"{tag} must load in a fresh process", done.stderr.strip()[-600:], "read its message above")
-        facts = json.loads(answer.read_text())
-    difference = float(np.abs(np.asarray(facts["exact"]) - expected).max())
-    check = PackageCheck(
-        bento_tag=tag,
-        golden_rows=golden.height,
-        largest_difference=difference,
-        tolerance=tolerance,
-        start_seconds=facts["start_seconds"],
-        imported_torch=facts["imported_torch"],
-    )
-    if not difference <= tolerance:
-        raise PackagingError(
-            f"{tag} must predict within {tolerance:g} of the training code", f"{difference:g}", "compare the exported model"
-        )
-    if check.imported_torch:
-        raise PackagingError(f"{tag} must serve without torch", "torch was imported", "look at the imports of tasks/serving")
-    log.info("%s: %d golden rows within %.1e of the training code", tag, golden.height, difference)
-    return check
 
 
 def _environment(home: Path, path: Path) -> dict[str, str]:

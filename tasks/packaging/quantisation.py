@@ -23,10 +23,11 @@ from tasks.artifacts.compression import Compression, Form, Ranges
 from tasks.errors import PackagingError
 from tasks.model import bundle
 from tasks.model.preprocessing import Codes, Floats
+from tasks.packaging.package import SAID
 
 log = logging.getLogger(__name__)
 
-_SERVED = ("preprocessing.json", "card.json")
+_SERVED = ("preprocessing.json", "card.json", *SAID)
 _ONNX = "model.onnx"
 _ROWS_AT_ONCE = 100
 _PERCENTILE = 99.999
@@ -36,7 +37,7 @@ _PERCENTILE = 99.999
 def write_int8(package: Path, ranges: Ranges, numbers: Floats, codes: Codes, folder: Path) -> str:
     """Write a package in int8 of a package in float32.
 
-    It holds what the service reads and nothing else: the weights for torch would be another model's.
+    It holds what the service reads and what is said of the model, and nothing else: the weights for torch would be another's.
 
     Args:
         package: The package in float32.
@@ -58,6 +59,8 @@ def write_int8(package: Path, ranges: Ranges, numbers: Floats, codes: Codes, fol
         card = json.loads((path / "card.json").read_text())
         card |= {"form": Form.INT8.value, "form_of": bundle.digest(package)}
         (path / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
+        with (path / "model_card.md").open("a") as told:
+            told.write(f"\n## Form\n\nThe model in int8. What is said above was measured in float32, package {card['form_of']}.\n")
         quantise(package / _ONNX, path / _ONNX, ranges, numbers, codes)
 
     return bundle.write(folder, fill)

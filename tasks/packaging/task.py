@@ -1,59 +1,72 @@
-"""Package: a bundle without pickle, a Bento built from it, and the check that it is the model that was evaluated."""
+"""Package: a bundle without pickle that says all that is known of its model, and the Bento that serves it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flytekit.types.directory import FlyteDirectory
 
 from tasks.artifacts.compression import Compression
-from tasks.artifacts.registry import PackageCheck
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import Bundle, local_path, scratch
 from tasks.execution import LIGHT, publish, stage
 from tasks.frames import LazyFrame
 from tasks.usecase.features import Features
 
+if TYPE_CHECKING:
+    from tasks.packaging.package import Papers
+
 
 class Package(NamedTuple):
-    """The package, its Bento, and the check of the one against the other."""
+    """The package, its Bento, and the Bento's tag."""
 
     package: Bundle
     bento: Bundle
-    check: PackageCheck
+    tag: str
 
 
-_SERVED = ("tasks.serving.service", "tasks.serving.check")
+_SERVED = ("tasks.serving.service",)
 
 
 @stage(also=_SERVED)
-def build_package(network: FlyteDirectory, model: TrainedModel, features: LazyFrame[Features], split: Split) -> Package:
-    """Package the trained network, build a Bento of it, and compare that with the training code on golden rows.
+def build_package(network: FlyteDirectory, model: TrainedModel) -> Package:
+    """Package the trained network with all that is known of it, and build a Bento of that.
 
     Args:
         network: Bundle of the trained network.
         model: What is known of it.
-        features: Where the golden rows come from.
-        split: Names the evaluation days, from which they are taken.
     """
     from tasks import caching
-    from tasks.clock import labelled_in
     from tasks.model.trained import load_network
     from tasks.packaging import package
     from tasks.reporting import sections
     from tasks.usecase import policy
 
     trained = local_path(network)
-    loaded = load_network(trained)
     folder, bento = scratch("package"), scratch("bento")
-    digest = package.write_package(trained, loaded, model, policy.MODEL_NAME, folder)
-    sources = caching.files(*_SERVED)
-    tag = package.build_bento(folder, digest[:12], sources, caching.ROOT, caching.ROOT / "images" / "serving.lock", bento)
-    rows = labelled_in(features, split.evaluation.first_day, split.evaluation.last_day).collect()
-    golden = rows.sample(min(policy.GOLDEN_ROWS, rows.height), seed=policy.TRAINING.network.seed)
-    check = package.check_bento(bento, tag, loaded, golden, policy.PACKAGE_TOLERANCE)
-    publish("package", sections.package(check))
-    return Package(Bundle(str(folder)), Bundle(str(bento)), check)
+    loaded = load_network(trained, model.bundle_digest)
+    digest = package.write_package(trained, loaded, model, policy.MODEL_NAME, _papers(model), folder)
+    lock = caching.ROOT / "images" / "serving.lock"
+    tag = package.build_bento(folder, policy.SERVICE, digest[:12], caching.files(*_SERVED), caching.ROOT, lock, bento)
+    sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    publish("package", sections.package(tag, digest, sizes))
+    return Package(Bundle(str(folder)), Bundle(str(bento)), tag)
+
+
+def _papers(model: TrainedModel) -> Papers:
+    """Return what the use case says of a model: its contract, its features, what a client sends, and its card."""
+    from tasks.packaging.package import Papers, feature_fields
+    from tasks.reporting import model_card
+    from tasks.schemas import request_fields
+    from tasks.usecase import contract, online, policy
+    from tasks.usecase.card import CARD
+
+    return Papers(
+        tables=contract.TABLES,
+        features=feature_fields(Features, model.numeric_features, model.categorical_features),
+        request=request_fields(contract.Flights, online.CLIENT, online.OPTIONAL),
+        model_card=model_card.of_model(policy.USE_CASE, CARD, model, policy.COSTS),
+    )
 
 
 class Forms(NamedTuple):
@@ -91,7 +104,8 @@ def package_forms(
     forms = {"original": (local_path(network), model), "distilled": (local_path(distilled), distilled_model)}
     folders = {name: scratch(name) for name in ("original", "int8", "distilled")}
     for name, (trained, record) in forms.items():
-        package.write_package(trained, load_network(trained, record.bundle_digest), record, policy.MODEL_NAME, folders[name])
+        loaded = load_network(trained, record.bundle_digest)
+        package.write_package(trained, loaded, record, policy.MODEL_NAME, _papers(record), folders[name])
     rows = labelled_before(features, split.evaluation.first_day, source.LOCAL_ZONE).collect()
     known = rows.sample(min(policy.SMALLER.calibration_rows, rows.height), seed=policy.SMALLER.seed)
     encoded = load_network(forms["original"][0]).preprocessing.encode(known)

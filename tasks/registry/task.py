@@ -13,6 +13,7 @@ from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
 from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
 from tasks.artifacts.search import Search, Tracked
+from tasks.artifacts.serving import Deployable, Mode
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
@@ -317,6 +318,22 @@ def find_version(snapshot: DataSnapshot, model_version: int) -> Incumbent:
     """
 
     return _registry().deployed(model_version)
+
+
+@stage(cached=False, resources=LIGHT)
+def deployable(model_version: int, mode: Mode) -> Deployable | None:
+    """Find a version that a step of a rollout asks for; none for an abort, which must work without the registry.
+
+    Args:
+        model_version: The version.
+        mode: The step.
+    """
+    from tasks.lake import audit
+
+    if mode == Mode.ABORT:
+        return None
+    registry = _registry()
+    return registry.deployable(model_version, mode, audit.read(lake_uri(), registry.anchors()))
 
 
 def _registry():  # type: ignore[no-untyped-def]  # its type lives behind a heavy import

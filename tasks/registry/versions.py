@@ -13,16 +13,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tasks.artifacts.audit import Act, AuditEntry
+from tasks.artifacts.audit import Act, AuditEntry, ChampionChange
 from tasks.artifacts.evaluation import Decision
 from tasks.artifacts.fairness import Grouping
 from tasks.artifacts.record import Window
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
+from tasks.artifacts.serving import Deployable, Mode
 from tasks.artifacts.training import TrainedModel
-from tasks.errors import RegistryError
+from tasks.errors import PromotionRefused, RegistryError
 from tasks.model import bundle
 from tasks.model.fetch import fetch
-from tasks.registry import runs
+from tasks.registry import evidence, runs
 from tasks.registry.runs import Judged
 from tasks.registry.tracking import Tracker
 
@@ -149,6 +150,34 @@ class Registry:
             raise RegistryError(f"{self.name} must have a champion", "none", "run `make retrain`; a decision of PROMOTE makes one")
         return self._incumbent(self.version(wanted))
 
+    def deployable(self, number: int, mode: Mode, trail: evidence.Trail) -> Deployable:
+        """Return a version as a step of a rollout may have it.
+
+        It counts as champion if alias and trail agree, so that an alias moved by hand serves nobody.
+
+        Args:
+            number: The version.
+            mode: The step.
+            trail: All rows of the audit trail.
+
+        Raises:
+            PromotionRefused: If a version that was held back is to answer as canary.
+            RegistryError: If there is no such version.
+        """
+        version, about = self.version(number), evidence.subject(self.name, number)
+        held_back = evidence.held_back(trail, about)
+        if mode == Mode.CANARY and held_back:
+            found = "; ".join(fault.found for fault in held_back)
+            raise PromotionRefused(f"{about} must be fit to answer as canary", found, f"{held_back[0].mend}; as shadow it may score")
+        last = evidence.newest(trail, None, *evidence.MOVES)
+        by_trail = number if last is None else ChampionChange.model_validate_json(last.evidence).version
+        return Deployable(
+            version=number,
+            package_uri=f"{version.source}",
+            package_digest=version.tags[_PACKAGE],
+            is_champion=number == by_trail == self.version_of(CHAMPION),
+        )
+
     def registered(self, number: int) -> RegisteredModel:
         """Return a version with its aliases as they are.
 
@@ -224,6 +253,14 @@ class Registry:
         if version is None:
             raise RegistryError(f"{self.name} must have a {alias}", "no version of that alias", "run `make retrain`")
         return self._bento(version)
+
+    def bento_of(self, number: int) -> str:
+        """Return where the Bento of a version lies.
+
+        Raises:
+            RegistryError: If there is no such version.
+        """
+        return self._bento(self.version(number))
 
     def require_whole(self, number: int) -> str:
         """Return the digest of a version's package, once it and the Bento are known to be there, unaltered.

@@ -67,7 +67,7 @@ def link(anchor: str, words: str) -> str:
 
 
 def _general(dossier: Dossier) -> list[str]:
-    card, package = dossier.card, dossier.package
+    card = dossier.card
     champion = dossier.decision.incumbent_version
     own = ", or of its group's threshold (chapter 2)," if dossier.candidate.grouping else ""
     return [
@@ -93,7 +93,7 @@ def _general(dossier: Dossier) -> list[str]:
             "It comes as a BentoML package that answers over HTTP with a probability, the decision at the threshold, and warnings about "
             "its inputs. It has no user interface of its own. Any machine of today that runs Python will do; no GPU is needed to serve it."
         ),
-        nested(sections.package(package)),
+        nested(sections.service(dossier.service)),
         f'<p class="note">Versions of the software: {link("components", "bill of materials")}.</p>',
         part("Instructions for use"),
         bullets(

@@ -68,7 +68,7 @@ def _found(dossier: Dossier) -> str:
         ("Behaviour", *behaviour.verdict(dossier.behaviour)),
         ("Explanation", "", explanation.verdict(dossier.explanation)),
         ("Shift", "", f"{warn} of {text.count(len(suite), 'check')} of training against evaluation data warn."),
-        ("Package", "PASS" if sentences.agrees(dossier.package) else "STOP", sentences.package(dossier.package)),
+        ("Service", "PASS" if sentences.is_fit(dossier.service) else "STOP", sentences.service(dossier.service)),
     ]
     items = (
         f"<li><strong>{what}</strong><span>{page.badge(verdict) if verdict else ''} {page.escape(told)}</span></li>"

@@ -1,14 +1,17 @@
 """The model card, under the nine headings of Mitchell et al., "Model cards for model reporting" (FAT* 2019).
 
 What people must know comes from the use case's card, what was measured from the records of the dossier. The same parts
-become Markdown (for the docs and the registry) and HTML (for a Deck).
+become Markdown (for the docs and the registry) and HTML (for a Deck). A package carries a card under the same headings that
+says what is known once a model is trained: a package is the same however often it is judged.
 """
 
 from __future__ import annotations
 
-from tasks.artifacts.dossier import Dossier
+from tasks.artifacts.dossier import Dossier, ModelCard
 from tasks.artifacts.fairness import GroupRates
 from tasks.artifacts.record import Interval
+from tasks.artifacts.settings import Costs
+from tasks.artifacts.training import TrainedModel
 from tasks.reporting import blocks, page, sentences, text
 from tasks.reporting.blocks import Block, Bullets, Grid, Title
 
@@ -21,8 +24,49 @@ def markdown(dossier: Dossier) -> str:
     Args:
         dossier: All that the decision on the model rests on.
     """
-    written = [f"# Model card: {blocks.plain(dossier.use_case)}"]
-    for heading, said in _parts(dossier):
+    return _markdown(dossier.use_case, _parts(dossier))
+
+
+def of_model(use_case: str, card: ModelCard, model: TrainedModel, costs: Costs) -> str:
+    """Return the card of a model that is trained and not judged yet, as Markdown, which ends with a line break.
+
+    Args:
+        use_case: What it is for.
+        card: What people must know.
+        model: What is known of it.
+        costs: What its threshold weighs.
+    """
+    judged = f"The dossier of the version that {text.short(model.bundle_digest)} was registered as says"
+    details = [
+        ("provider", card.provider),
+        ("owner", card.owner),
+        ("questions and complaints", card.contact),
+        *_made(model),
+    ]
+    folds = [(str(fold.window), text.count(fold.rows), text.decimals(fold.log_loss)) for fold in model.folds]
+    analyses: list[Block] = [
+        "Log-loss on the folds, each predicted from what was known before its first day:",
+        Grid(("days", "rows", "log-loss"), folds),
+        f"There the logits were calibrated by a temperature of {text.decimals(model.temperature)}.",
+    ]
+    window = f"{model.split.evaluation}, the last labelled days. Nothing was fitted on them. {judged} what was found on them."
+    parts: list[tuple[str, list[Block]]] = [
+        ("Model details", [card.purpose, Grid(("what", "value"), details)]),
+        ("Intended use", _use(card)),
+        ("Factors", [f"{judged} which groups and segments were compared, and what was found."]),
+        ("Metrics", [_decides(), _threshold(model, costs), *_group_thresholds(model)]),
+        ("Evaluation data", [window]),
+        ("Training data", [_trained_on(model)]),
+        ("Quantitative analyses", analyses if folds else ["It was trained without folds."]),
+        ("Ethical considerations", _ethics(card)),
+        ("Caveats and recommendations", _caveats(card)),
+    ]
+    return _markdown(use_case, parts)
+
+
+def _markdown(use_case: str, parts: list[tuple[str, list[Block]]]) -> str:
+    written = [f"# Model card: {blocks.plain(use_case)}"]
+    for heading, said in parts:
         written.append(f"## {heading}")
         written.extend(blocks.to_markdown(part) for part in said)
     return "\n\n".join(written) + "\n"
@@ -40,14 +84,14 @@ def html(dossier: Dossier) -> str:
 def _parts(dossier: Dossier) -> list[tuple[str, list[Block]]]:
     return [
         ("Model details", _details(dossier)),
-        ("Intended use", _use(dossier)),
+        ("Intended use", _use(dossier.card)),
         ("Factors", _factors(dossier)),
         ("Metrics", _metrics(dossier)),
         ("Evaluation data", _evaluation_data(dossier)),
         ("Training data", _training_data(dossier)),
         ("Quantitative analyses", _analyses(dossier)),
-        ("Ethical considerations", _ethics(dossier)),
-        ("Caveats and recommendations", _caveats(dossier)),
+        ("Ethical considerations", _ethics(dossier.card)),
+        ("Caveats and recommendations", _caveats(dossier.card)),
     ]
 
 
@@ -62,21 +106,26 @@ def _details(dossier: Dossier) -> list[Block]:
                 ("provider", card.provider),
                 ("owner", card.owner),
                 ("questions and complaints", card.contact),
-                ("kind of model", f"{text.candidate(model)}: probabilities of two classes from a table of features"),
                 ("champion until now", "none" if champion is None else f"v{champion}"),
                 ("package", dossier.package_digest),
-                ("weights", model.bundle_digest),
                 ("code commit", dossier.code_commit),
                 ("lock of the environment", dossier.lock_hash),
-                ("seed", str(model.seed)),
-                ("trained on", f"{model.device}, {model.precision}"),
+                *_made(model),
             ],
         ),
     ]
 
 
-def _use(dossier: Dossier) -> list[Block]:
-    card = dossier.card
+def _made(model: TrainedModel) -> list[tuple[str, str]]:
+    return [
+        ("kind of model", f"{text.candidate(model)}: probabilities of two classes from a table of features"),
+        ("weights", model.bundle_digest),
+        ("seed", str(model.seed)),
+        ("trained on", f"{model.device}, {model.precision}"),
+    ]
+
+
+def _use(card: ModelCard) -> list[Block]:
     return [
         Bullets(card.intended_uses),
         Title("Users"),
@@ -99,21 +148,30 @@ def _factors(dossier: Dossier) -> list[Block]:
 
 
 def _metrics(dossier: Dossier) -> list[Block]:
-    costs = dossier.costs
     return [
-        "Log-loss decides: it judges the probabilities themselves. AUC, PR-AUC, Brier score and calibration error stand beside it.",
-        f"A row is flagged from a probability of {text.decimals(dossier.candidate.threshold)} upwards: the one that cost least on the "
-        f"folds, where a missed positive costs {costs.missed:g} and a needless flag {costs.needless:g}.",
-        *_group_thresholds(dossier),
+        _decides(),
+        _threshold(dossier.candidate, dossier.costs),
+        *_group_thresholds(dossier.candidate),
         "Groups are compared by selection rates (demographic parity, disparate impact), by true positive rates (equal opportunity) and by "
         "true and false positive rates (equalised odds).",
         f"Rows of one day are not independent. {text.INTERVALS}",
     ]
 
 
-def _group_thresholds(dossier: Dossier) -> list[Block]:
+def _decides() -> str:
+    return "Log-loss decides: it judges the probabilities themselves. AUC, PR-AUC, Brier score and calibration error stand beside it."
+
+
+def _threshold(model: TrainedModel, costs: Costs) -> str:
+    return (
+        f"A row is flagged from a probability of {text.decimals(model.threshold)} upwards: the one that cost least on the "
+        f"folds, where a missed positive costs {costs.missed:g} and a needless flag {costs.needless:g}."
+    )
+
+
+def _group_thresholds(model: TrainedModel) -> list[Block]:
     """Return what is said of groups that have a threshold of their own; nothing where one holds for all."""
-    grouping, thresholds = dossier.candidate.grouping, dossier.candidate.group_thresholds
+    grouping, thresholds = model.grouping, model.group_thresholds
     if grouping is None:
         return []
     told = text.listed(f"{group} {text.decimals(threshold)}" for group, threshold in sorted(thresholds.items()))
@@ -129,15 +187,20 @@ def _evaluation_data(dossier: Dossier) -> list[Block]:
 
 
 def _training_data(dossier: Dossier) -> list[Block]:
-    model = dossier.candidate
-    sample = f", evenly taken from {text.count(model.sampled_from)}" if model.sampled_from else ""
     return [
-        f"{text.count(model.training_rows, 'row')}{sample} of {model.split.training}, with "
-        f"{text.count(len(model.numeric_features), 'numeric feature')} and "
-        f"{text.count(len(model.categorical_features), 'categorical feature')}.",
+        _trained_on(dossier.candidate),
         f"{sentences.snapshot(dossier.snapshot)} Source: {dossier.snapshot.source}. Content: {dossier.snapshot.content_hash}.",
         f"{dossier.validation.verdict}: {sentences.validation(dossier.validation)} The data card says more of the data.",
     ]
+
+
+def _trained_on(model: TrainedModel) -> str:
+    sample = f", evenly taken from {text.count(model.sampled_from)}" if model.sampled_from else ""
+    return (
+        f"{text.count(model.training_rows, 'row')}{sample} of {model.split.training}, with "
+        f"{text.count(len(model.numeric_features), 'numeric feature')} and "
+        f"{text.count(len(model.categorical_features), 'categorical feature')}."
+    )
 
 
 def _analyses(dossier: Dossier) -> list[Block]:
@@ -192,8 +255,7 @@ def _rates(group: GroupRates) -> tuple[str, ...]:
     return group.group, text.count(group.rows), *(page.NOTHING if value is None else text.brief(value) for value in values)
 
 
-def _ethics(dossier: Dossier) -> list[Block]:
-    card = dossier.card
+def _ethics(card: ModelCard) -> list[Block]:
     return [
         Title("Who is affected"),
         Bullets(card.affected),
@@ -204,6 +266,5 @@ def _ethics(dossier: Dossier) -> list[Block]:
     ]
 
 
-def _caveats(dossier: Dossier) -> list[Block]:
-    card = dossier.card
+def _caveats(card: ModelCard) -> list[Block]:
     return [Bullets(card.limits), Title("Take the model back when"), Bullets(card.rollback_criteria)]

@@ -5,12 +5,13 @@ Pure functions of records; each fragment carries its style and stays well below 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
 from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
-from tasks.artifacts.registry import PackageCheck, RegisteredModel
+from tasks.artifacts.registry import RegisteredModel
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.reporting import plots, sentences, text
 from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
@@ -147,20 +148,41 @@ def training(models: Sequence[TrainedModel]) -> str:
     return fragment(*parts)
 
 
-def package(record: PackageCheck) -> str:
-    """Show whether the package, in a process of its own, does what the training code does."""
+def package(tag: str, digest: str, sizes: Mapping[str, int]) -> str:
+    """Show what a package holds.
+
+    Args:
+        tag: Of the Bento that serves it.
+        digest: Of the package.
+        sizes: Its files with their bytes.
+    """
     return fragment(
-        lead("PASS" if sentences.agrees(record) else "STOP", sentences.package(record)),
+        lead("", f"The package has {text.count(len(sizes), 'file')} of {text.count(sum(sizes.values()), 'byte')}, none of them a pickle."),
+        facts([("Package", digest), ("Bento", tag)]),
+        table(["File", "Bytes"], [(name, text.count(size)) for name, size in sizes.items()]),
+    )
+
+
+def service(record: ServiceCheck) -> str:
+    """Show whether the service, in a process of its own, answers as trained, refuses what is bad, and keeps its limits."""
+    required = [
+        (mark("PASS" if r.holds else "FAIL"), r.name, text.decimals(r.value), text.decimals(r.limit), r.reason) for r in record.requirements
+    ]
+    refusals = [(mark("PASS" if bad.is_refused else "FAIL"), bad.name, bad.expected_status, bad.status) for bad in record.refusals]
+    return fragment(
+        lead("PASS" if sentences.is_fit(record) else "STOP", sentences.service(record)),
+        table(["Verdict", "Requirement", "Value", "Limit", "Found"], required),
         facts(
             [
                 ("Bento", record.bento_tag),
                 ("Golden rows", text.count(record.golden_rows)),
-                ("Largest difference in probability", f"{record.largest_difference:.2g}"),
-                ("Limit", f"{record.tolerance:.2g}"),
-                ("Start, cold", text.duration(record.start_seconds)),
-                ("Imports torch", "yes" if record.imported_torch else "no"),
+                ("Half of the requests of one row take", f"{record.p50_ms:.1f} ms"),
+                ("Rows a second, in full requests", text.count(round(record.rows_per_second))),
+                ("Packages that it could import", text.count(record.packages)),
             ]
         ),
+        heading("Bad requests"),
+        table(["Verdict", "Request", "Status that it must get", "Status"], sorted(refusals, key=lambda r: r[2] == r[3])),
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
 from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
-from tasks.artifacts.registry import PackageCheck, RegisteredModel
+from tasks.artifacts.registry import RegisteredModel
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.reporting import text
 
@@ -86,18 +87,20 @@ def decision(record: Decision) -> str:
     return f"The candidate is not promoted: it meets {meets}; {champion}."
 
 
-def agrees(record: PackageCheck) -> bool:
-    """Return whether the package may be used: it predicts what the training code does, without torch."""
-    return record.largest_difference <= record.tolerance and not record.imported_torch
+def is_fit(record: ServiceCheck) -> bool:
+    """Return whether the service may be used: it shows all that it must."""
+    return all(requirement.holds for requirement in record.requirements)
 
 
-def package(record: PackageCheck) -> str:
-    """Say whether the package predicts what the training code predicts."""
-    does = "predicts" if record.largest_difference <= record.tolerance else "does not predict"
+def service(record: ServiceCheck) -> str:
+    """Say whether the service does what the training code does, and how fast, and what it refuses."""
+    does = "answers" if record.largest_difference <= record.tolerance else "does not answer"
+    refused = sum(bad.is_refused for bad in record.refusals)
     return (
-        f"The package {does} what the training code does: largest difference {record.largest_difference:.2g} on "
-        f"{text.count(record.golden_rows, 'row')} (limit {record.tolerance:.2g}); it starts in {text.duration(record.start_seconds)} "
-        f"{'but imports torch' if record.imported_torch else 'without torch'}."
+        f"The service {does} what the training code does: largest difference {record.largest_difference:.2g} on "
+        f"{text.count(record.golden_rows, 'row')} (limit {record.tolerance:.2g}). It is ready in {text.duration(record.ready_seconds)}, "
+        f"takes {record.p50_ms:.1f} ms for a row (99 of 100: {record.p99_ms:.1f} ms), holds {text.memory(record.memory_mb)}, and "
+        f"refuses {refused} of {text.count(len(record.refusals), 'bad request')}."
     )
 
 

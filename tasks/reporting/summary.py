@@ -40,8 +40,8 @@ def run_report(summary: RunSummary, fairness_rules: FairnessRules) -> dict[str, 
         ("assess_fairness", "Fairness", fairness.sentence(groups, fairness_rules), fairness.fairness(groups, fairness_rules)),
         ("examine_behaviour", "Behaviour", behaviour.verdict(summary.behaviour)[1], behaviour.behaviour(summary.behaviour)),
         ("explain_model", "Explanation", explanation.verdict(summary.explanation), explanation.explanation(summary.explanation)),
+        ("validate_service", "Service", sentences.service(summary.service), sections.service(summary.service)),
         ("decide", "Decision", sentences.decision(summary.decision), judgement.verdict(summary.decision, summary.evaluation, groups)),
-        ("build_package", "Package", sentences.package(summary.package), sections.package(summary.package)),
         ("register", "Registry", sentences.registered(summary.registered), sections.registered(summary.registered)),
         ("resources", "Resources", usage.sentence(summary), usage.run(summary)),
     ]
@@ -144,6 +144,7 @@ def _facts(summary: RunSummary) -> Table:
         ("rows", f"{rows:,}, {aside:,} set aside; validation {summary.validation.verdict}"),
         ("model", f"{registered.name} v{registered.version}, {', '.join(registered.aliases) or 'no alias'}"),
         *(("candidate", text.candidate(m)) for m in summary.models if m.name == text.CANDIDATE and m.config.lightgbm_share),
+        ("service", _service(summary)),
         ("run", summary.run_id),
         ("resources", usage.sentence(summary)),
         ("dossier", f"dossier.html beside the report, sum {text.short(registered.dossier_digest)}"),
@@ -151,6 +152,12 @@ def _facts(summary: RunSummary) -> Table:
     ):
         grid.add_row(label, Text(value))
     return grid
+
+
+def _service(summary: RunSummary) -> str:
+    found = summary.service
+    refused = f"{sum(bad.is_refused for bad in found.refusals)} of {text.count(len(found.refusals), 'bad request')} refused"
+    return f"ready in {text.duration(found.ready_seconds)}, p99 {found.p99_ms:.1f} ms, {text.memory(found.memory_mb)}, {refused}"
 
 
 def _models(summary: RunSummary) -> Table:

@@ -81,8 +81,12 @@ class Predictor:
 
         Args:
             rows: Each with a number or None (or nothing) for every numeric feature and a string for every categorical one.
+
+        Raises:
+            OverflowError: If an integer is beyond any float; other numbers that float32 cannot hold are infinite.
         """
-        values = np.array([[row.get(name) for name in self.numeric] for row in rows], np.float32).reshape(len(rows), len(self.numeric))
+        with np.errstate(over="ignore"):  # it becomes infinite
+            values = np.array([list(map(row.get, self.numeric)) for row in rows], np.float32).reshape(len(rows), len(self.numeric))
         codes = np.array([[known.get(row[name], 0) for name, known in self._known] for row in rows], np.int64)
         return Encoded(values, codes.reshape(len(rows), len(self._known)))
 
@@ -136,3 +140,9 @@ class Predictor:
 
 def _fields(file: Path) -> list[RequestField]:
     return _FIELDS.validate_json(file.read_bytes()) if file.is_file() else []
+
+
+def rounded(probabilities: Floats) -> npt.NDArray[np.float64]:
+    """Return probabilities as they are answered, decided on and kept, to six digits: in the service and in batch scoring."""
+    found: npt.NDArray[np.float64] = np.rint(probabilities.astype(np.float64) * 1e6) / 1e6
+    return found

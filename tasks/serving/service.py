@@ -1,54 +1,75 @@
-"""The service: probabilities and decisions over HTTP, from the package that was tested.
+"""The Bento's service: binds the worker to the use case's online features, and lets our application answer everything.
 
-Runs inside a Bento, beside the folder `model/` that holds the package.
+Runs inside a Bento, beside the folder `model/` that holds the package and `service.json` with the limits.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import bentoml
-from bentoml.exceptions import InvalidArgument
+import polars as pl
 
-from tasks.serving.predictor import BadRequest, Predictor
+from tasks.artifacts.serving import ServiceRules
+from tasks.serving.answers import FeaturesOf
+from tasks.serving.application import Application
+from tasks.serving.worker import Worker
 
-_MODEL = Path(__file__).resolve().parents[2] / "model"
-_MOST_ROWS = 1_000
+_ROOT = Path(__file__).resolve().parents[2]
+_WORKERS = int(os.environ.get("EVERGREEN_WORKERS") or 1)
+_NOT_HERE = ".*"  # no tracing of requests: it costs as much as a small model
 
 
-@bentoml.service(name="evergreen", traffic={"timeout": 10}, workers=1)
+def _features(tables: Mapping[str, pl.LazyFrame]) -> FeaturesOf:
+    # Imported once there is a state: with pandera it takes as long as all the rest of a start.
+    from tasks.usecase.online import Online, completed
+
+    online = Online(tables)
+    return lambda flights: online.features_of([completed(flight) for flight in flights])
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("EVERGREEN_SERVING") or Path.home() / ".evergreen" / "serving").absolute()
+
+
+class _Edge:
+    """Stands before BentoML's own application, which only starts and ends."""
+
+    application: Application | None = None
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and _Edge.application is not None:
+            await _Edge.application(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+
+
+@bentoml.service(
+    name="evergreen",
+    workers=_WORKERS,
+    traffic={"timeout": 30},
+    metrics={"enabled": False},  # ours have bounded labels
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": _NOT_HERE},
+)
 class Evergreen:
     """Answers with the probability, the decision at the model's threshold (or that of the row's group), and warnings."""
 
     def __init__(self) -> None:
-        self.predictor = Predictor(_MODEL)
+        rules = ServiceRules.model_validate_json((_ROOT / "service.json").read_bytes())
+        self._worker = Worker(_folder(), _ROOT / "model", rules, _features, _WORKERS)
+        _Edge.application = Application(self._worker)
 
-    @bentoml.api  # type: ignore[misc]
-    async def predict(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """Predict one row or many, at most 1,000.
+    @bentoml.on_shutdown  # type: ignore[misc]
+    def close(self) -> None:
+        """End the worker's thread and close its log."""
+        self._worker.close()
 
-        Each row has a string for every categorical feature and a number or null for the numeric ones.
-        """
-        if not 1 <= len(rows) <= _MOST_ROWS:
-            raise InvalidArgument(f"rows must hold 1 to {_MOST_ROWS} rows; got {len(rows)}")
-        try:
-            frame = self.predictor.frame(rows)
-        except BadRequest as error:
-            raise InvalidArgument(str(error)) from error
-        probabilities = self.predictor.predict(frame).tolist()
-        flags = self.predictor.flag(frame, probabilities).tolist()
-        package = self.predictor.digest[:12]
-        return {
-            "model": {"name": self.predictor.card["name"], "package": package},
-            "predictions": [
-                {
-                    "prediction_id": f"{package}-{uuid4().hex}",  # `trace` finds the version by it
-                    "probability": round(p, 6),
-                    "flagged": flagged,
-                    "warnings": self.predictor.warnings(row),
-                }
-                for p, flagged, row in zip(probabilities, flags, rows, strict=True)
-            ],
-        }
+
+Evergreen.add_asgi_middleware(_Edge)

@@ -9,7 +9,8 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness
-from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary
+from tasks.artifacts.registry import RegisteredModel, RunSummary
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.edges import local_path
 from tasks.execution import LIGHT, SIZING, lake_uri, publish, stage
@@ -26,7 +27,7 @@ def summarise(
     behaviour: Behaviour,
     explanation: GlobalExplanation,
     decision: Decision,
-    package: PackageCheck,
+    service: ServiceCheck,
     dossier: FlyteDirectory,
     registered: RegisteredModel,
 ) -> RunSummary:
@@ -42,7 +43,7 @@ def summarise(
         behaviour: What it does under odd inputs.
         explanation: Which features matter to it.
         decision: The verdict on the candidate.
-        package: The check of the Bento.
+        service: What the Bento did as a server.
         dossier: The folder with the dossier and the model card, which the report links.
         registered: The registered version.
     """
@@ -73,7 +74,7 @@ def summarise(
         behaviour=behaviour,
         explanation=explanation,
         decision=decision,
-        package=package,
+        service=service,
         registered=registered,
         stages=stages,
         seconds=now.timestamp() - min([local.TRACE.started, *(u.started.timestamp() for u in used)]),

@@ -141,5 +141,8 @@ class Project:
                 del model[name]
         snapshot = {k: v for k, v in summary["snapshot"].items() if k not in ("tables", "manifest")}  # those have URIs
         content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
+        for criterion in summary["decision"]["criteria"]:
+            if criterion["name"].startswith("service "):  # how fast it was, and how much it held
+                del criterion["value"], criterion["reason"]
         kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}
         return kept | {"snapshot": snapshot, "content": content, "version": summary["registered"]["version"]}

@@ -13,7 +13,7 @@ from tests.e2e.harness import Project
 
 pytestmark = pytest.mark.e2e
 
-CACHEABLE = {"validation": (4, 2), "features": (1, 1), "training": (3, 3), "evaluation": (5, 5), "packaging": (1, 1)}
+CACHEABLE = {"validation": (4, 2), "features": (1, 1), "training": (3, 3), "evaluation": (5, 5), "packaging": (1, 1), "serving": (1, 1)}
 """Stage to (tasks, tasks that can come from the cache)."""
 
 
@@ -22,7 +22,8 @@ def test_leaves_a_summary_a_report_and_a_registered_version(finished: Project) -
     assert summary["registered"]["version"] == 1
     assert summary["decision"]["verdict"] in ("PROMOTE", "HOLD")
     assert {model["name"] for model in summary["models"]} == {"network", "lightgbm", "logistic", "prior"}
-    assert summary["package"]["largest_difference"] <= summary["package"]["tolerance"]
+    assert summary["service"]["largest_difference"] <= summary["service"]["tolerance"]
+    assert all(bad["status"] == bad["expected_status"] for bad in summary["service"]["refusals"])
     folder = finished.home / "runs" / "latest"
     pages = sorted(folder.glob("*.html"))
     assert {"index.html", "ingest.html", "evaluate.html", "decide.html", "register.html"} <= {page.name for page in pages}
@@ -72,8 +73,8 @@ def test_a_changed_helper_of_evaluation_runs_evaluation_alone(again: Project) ->
     result = again.run("retrain")
     assert result.status == 0, result.output
     cached = again.cached()
-    assert {stage: cached[stage] for stage in ("validation", "features", "training", "packaging")} == {
-        stage: CACHEABLE[stage] for stage in ("validation", "features", "training", "packaging")
+    assert {stage: cached[stage] for stage in ("validation", "features", "training", "packaging", "serving")} == {
+        stage: CACHEABLE[stage] for stage in ("validation", "features", "training", "packaging", "serving")
     }
     assert cached["evaluation"] == (5, 0)
 
@@ -100,6 +101,7 @@ KILLS = (
     "epoch 1 of 2",  # while the network trains
     "fold 1: epoch 2 of 2",  # with a fold behind it
     "packaging.build_package: started",  # while the Bento is built
+    "serving.validate_service: started",  # while it serves
     "registry.register: started",  # while the version is made
 )
 

@@ -52,6 +52,13 @@ UNCACHED = {
     "tasks.retraining.task.asks_for_challenger": "tells the operator of each night",
     "tasks.retraining.task.stand_by": "tells the operator of each night",
     "tasks.retraining.task.challenged": "tells the operator of each night",
+    "tasks.registry.task.deployable": "reads the registry and the trail",
+    "tasks.serving.task.publish_state": "writes the serving folder",
+    "tasks.serving.task.write_scores": "writes the lake",
+    "tasks.serving.task.collect": "reads the prediction log and writes the lake",
+    "tasks.serving.task.judge_rollout": "reads the pointer and the lake, and may change the pointer",
+    "tasks.serving.task.roll_out": "writes the pointer",
+    "tasks.serving.task.follow": "writes the pointer",
     "tasks.summary.task.summarise": "writes the report of each run",
 }
 ON_GPU = {f"tasks.training.task.{name}" for name in ("distil_network", "score_fold", "train_network", "train_network_again")}

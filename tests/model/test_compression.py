@@ -112,7 +112,7 @@ class Made:
         if damage:
             with torch.no_grad():
                 damage(model.network)
-        package.write_package(self.bundle, model, self.record, "toy", self.folder / name)
+        package.write_package(self.bundle, model, self.record, "toy", toy.PAPERS, self.folder / name)
         return self.folder / name
 
     def int8(self, name: str, ranges: Ranges) -> Path:
@@ -133,7 +133,7 @@ def int8(made: Made, request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def distilled(made: Made) -> Path:
     small = distillation.distil(task(), made.model, made.record, CONFIG, made.folder / "small")
-    package.write_package(made.folder / "small", load_network(made.folder / "small"), small, "toy", made.folder / "distilled")
+    package.write_package(made.folder / "small", load_network(made.folder / "small"), small, "toy", toy.PAPERS, made.folder / "distilled")
     return made.folder / "distilled"
 
 
@@ -167,11 +167,16 @@ def test_the_shared_weights_are_in_int8_and_the_others_are_not(made: Made, int8:
 def test_the_service_reads_it_as_any_package(made: Made, int8: Path) -> None:
     served, whole = Predictor(int8), Predictor(made.package)
     rows = EVALUATION.select(toy.NUMERIC + toy.CATEGORICAL).head(50).to_dicts()
-    found, expected = served.predict(served.frame(rows)), whole.predict(whole.frame(rows))
+    found, expected = (predictor.probabilities(predictor.encode(rows)) for predictor in (served, whole))
     assert 0 < np.abs(found - expected).max() < 0.03
     assert served.card["threshold"] == whole.card["threshold"]
     assert (served.card["form"], served.card["form_of"]) == ("int8", whole.digest)
-    assert {path.suffix for path in int8.iterdir()} == {".json", ".onnx"}, "no weights for torch: they would be another model's"
+    assert {path.suffix for path in int8.iterdir()} == {".json", ".onnx", ".md"}, "no weights for torch: they would be another model's"
+    for name in package.SAID[:-1]:
+        assert (int8 / name).read_bytes() == (made.package / name).read_bytes(), name
+    card = (int8 / "model_card.md").read_text()
+    assert card.startswith((made.package / "model_card.md").read_text())
+    assert f"in int8. What is said above was measured in float32, package {whole.digest}" in card
 
 
 def test_with_static_ranges_a_row_does_not_depend_on_those_beside_it(made: Made) -> None:

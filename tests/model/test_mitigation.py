@@ -197,7 +197,7 @@ def test_an_attribute_that_is_not_declared_is_told_before_training(task: Task, t
 
 def packaged(model: tuple[TrainedModel, Path], folder: Path) -> Path:
     record, trained_ = model
-    package.write_package(trained_, load_network(trained_), record, "toy", folder)
+    package.write_package(trained_, load_network(trained_), record, "toy", toy.PAPERS, folder)
     return folder
 
 
@@ -209,13 +209,13 @@ def test_the_service_decides_by_the_group_of_a_row(by_group: tuple[TrainedModel,
         .drop("label")
         .with_columns(kind=pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("new")).otherwise("kind"))
     )
-    frame = predictor.frame(rows.to_dicts())
+    asked = rows.to_dicts()
     expected = [model.group_thresholds.get(kind, model.threshold) for kind in rows["kind"]]
-    probabilities = predictor.predict(frame).tolist()
-    flagged = predictor.flag(frame, probabilities).tolist()
+    probabilities = predictor.probabilities(predictor.encode(asked)).tolist()
+    flagged = predictor.flag(asked, probabilities).tolist()
     assert flagged == [p >= threshold for p, threshold in zip(probabilities, expected, strict=True)]
     assert flagged != [p >= model.threshold for p in probabilities]
-    assert predictor.flag(frame, expected).all(), "from the threshold itself"
+    assert predictor.flag(asked, expected).all(), "from the threshold itself"
 
 
 def test_a_package_without_thresholds_by_group_is_as_before(plain: tuple[TrainedModel, Path], tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_a_package_without_thresholds_by_group_is_as_before(plain: tuple[Trained
     card = json.loads((folder / "card.json").read_text())
     assert not {"grouping", "group_thresholds"} & card.keys()
     predictor = Predictor(folder)
-    frame = predictor.frame(toy.rows(3).drop("label").to_dicts())
-    assert predictor.flag(frame, [plain[0].threshold, plain[0].threshold - 1e-9, 1.0]).tolist() == [True, False, True]
+    asked = toy.rows(3).drop("label").to_dicts()
+    assert predictor.flag(asked, [plain[0].threshold, plain[0].threshold - 1e-9, 1.0]).tolist() == [True, False, True]
 
 
 def test_the_distilled_network_takes_the_thresholds_over(task: Task, by_group: tuple[TrainedModel, Path], tmp_path: Path) -> None:

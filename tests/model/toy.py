@@ -5,10 +5,21 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from tasks.artifacts.serving import RequestField
 from tasks.model import preprocessing
 from tasks.model.preprocessing import Preprocessing
+from tasks.packaging.package import Papers
 
 NUMERIC, CATEGORICAL = ["signal", "gaps", "flag"], ["kind"]
+PAPERS = Papers(
+    tables=[],
+    features=[
+        *(RequestField(name=name, kind="number", meaning="A number", is_required=False, is_nullable=True) for name in NUMERIC),
+        *(RequestField(name=name, kind="string", meaning="A kind") for name in CATEGORICAL),
+    ],
+    request=[RequestField(name="kind", kind="string", meaning="A kind")],
+    model_card="# Model card: toy\n",
+)
 
 
 def rows(count: int = 1200, seed: int = 0) -> pl.DataFrame:

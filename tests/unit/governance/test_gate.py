@@ -12,9 +12,11 @@ from tasks.artifacts.behaviour import Behaviour, BehaviourKind, BehaviourResult
 from tasks.artifacts.evaluation import Decision, Evaluation, ModelMetrics, PairedGain, SegmentMetrics, Verdict, WeakSegments
 from tasks.artifacts.fairness import AttributeFairness, Fairness, FairnessLimits, FairnessRules, Grouping
 from tasks.artifacts.record import Interval, Window
+from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.settings import PromotionRules
 from tasks.errors import PromotionRefused
 from tasks.governance.gate import Terms, decide
+from tests.unit.reporting.factory import service
 
 pytestmark = pytest.mark.unit
 
@@ -113,10 +115,12 @@ def judge(
     acts: Behaviour | None = None,
     champion: Terms | None = None,
     limits: FairnessRules = FAIRNESS_RULES,
+    serves: ServiceCheck | None = None,
     **rules: Any,
 ) -> Decision:
-    groups, acts = groups or fairness(), acts or behaviour()
-    return decide(given, groups, acts, TERMS, champion or TERMS, RULES.model_copy(update=rules), limits, "snap", "flight-operations")
+    groups, acts, serves = groups or fairness(), acts or behaviour(), serves or service()
+    asked = RULES.model_copy(update=rules)
+    return decide(given, groups, acts, serves, TERMS, champion or TERMS, asked, limits, "snap", "flight-operations")
 
 
 BETTER = Interval(value=0.004, lower=0.002, upper=0.006)
@@ -208,6 +212,25 @@ def test_behaviour_is_a_hard_limit(passed: tuple[int, ...], expected: Verdict) -
 
 
 @pytest.mark.parametrize(
+    ("serves", "name", "value", "threshold"),
+    [
+        (service(1.1e-5), "service answers as trained", 1.1e-5, 1e-5),
+        (service(statuses=(400, 200)), "service refuses", 1, 2),
+        (service(statuses=()), "service refuses", 0, 0),  # nothing bad was sent, so that nothing is known
+        (service(ready_seconds=10.5), "service ready", 10.5, 10.0),
+        (service(p99_ms=101.0), "service p99", 101.0, 100.0),
+        (service(memory_mb=401.0), "service memory", 401.0, 400.0),
+    ],
+)
+def test_a_service_that_is_not_fit_is_a_hard_limit(serves: ServiceCheck, name: str, value: float, threshold: float) -> None:
+    decision = judge(evaluation(), serves=serves)
+    assert decision.verdict == Verdict.HOLD
+    [failed] = decision.failed
+    assert (failed.name, failed.value, failed.threshold) == (name, value, threshold)
+    assert decision.reasons == [failed.reason]
+
+
+@pytest.mark.parametrize(
     ("champion", "expected"),
     [
         (TERMS, Verdict.PROMOTE),
@@ -233,6 +256,7 @@ HOLDS = (
     {"given": evaluation(network=0.5, incumbent_gain=BETTER)},
     {"acts": behaviour(0)},
     {"groups": fairness(parity=interval(0.5))},
+    {"serves": service(memory_mb=500.0)},
 )
 REVIEWS = ({"champion": Terms("features 0", "contract 1")}, {"groups": fairness(opportunity=Interval(value=0.19, lower=0.1, upper=0.3))})
 
@@ -314,10 +338,12 @@ def test_a_decision_names_candidate_incumbent_values_and_thresholds() -> None:
     assert values["segment s"] == (-0.019, -0.02)
     assert values["equal opportunity of carrier"] == (0.0, 0.2)
     assert values["behaviour test 0"] == (1.0, 0.9)
+    assert values["service p99"] == (4.73, 100.0)
     # A promotion gives its reasons as well, many of a kind as one.
-    assert decision.reasons[-3:] == [
+    assert decision.reasons[-4:] == [
         "all 2 segments that are large enough, of 2, are no worse than with the champion",
         "all 1 tests of behaviour pass",
         "all 4 differences between groups are within their limits",
+        "all 5 requirements of the service hold",
     ]
     assert Decision.model_validate_json(decision.model_dump_json()) == decision

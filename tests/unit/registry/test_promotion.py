@@ -16,6 +16,7 @@ from deltalake import write_deltalake
 
 from tasks.artifacts.audit import Act, Approval, ChampionChange
 from tasks.artifacts.evaluation import Verdict
+from tasks.artifacts.serving import Deployable, Mode
 from tasks.errors import BundleError, EvergreenError, LakeError, PromotionRefused, RegistryError
 from tasks.lake import audit
 from tasks.model import bundle
@@ -537,3 +538,42 @@ def test_nothing_is_done_on_a_broken_trail(house: House) -> None:
         with pytest.raises(LakeError, match="row 1, which was changed"):
             act(2)
     assert house.aliases[0] == 1
+
+
+def deployable(house: House, number: int, mode: Mode = Mode.FULL) -> Deployable:
+    return house.registry.deployable(number, mode, audit.read(house.lake))
+
+
+def test_a_version_is_named_to_be_routed_to(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b")
+    first, second = (deployable(house, number) for number in (1, 2))
+    assert (first.version, first.is_champion) == (1, True)
+    assert (second.version, second.is_champion) == (2, False)
+    bundle.verify(Path(second.package_uri.removeprefix("file://")), second.package_digest)
+    with pytest.raises(RegistryError, match="must have version 3"):
+        deployable(house, 3)
+
+
+def test_one_that_was_held_back_may_be_shadow_and_no_canary(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b", Verdict.HOLD)
+    house.register("c", Verdict.REVIEW)
+    assert deployable(house, 2, Mode.SHADOW).version == 2
+    with pytest.raises(PromotionRefused, match=r"version 2 must be fit to answer as canary; got HOLD.*as shadow it may score"):
+        deployable(house, 2, Mode.CANARY)
+    assert deployable(house, 3, Mode.CANARY).version == 3
+
+
+def test_an_alias_moved_by_hand_makes_nobody_answer_all(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b", Verdict.HOLD)
+    house.registry._client.set_registered_model_alias(house.registry.name, "champion", "2")
+    assert not deployable(house, 2).is_champion
+    assert not deployable(house, 1).is_champion, "until registry and trail agree again"
+
+
+def test_a_champion_from_before_the_trail_may_answer_all(house: House) -> None:
+    house.registry.register(judged(house.registry, house.folder, "a", Verdict.PROMOTE))
+    house.registry.make_champion(1, None)
+    assert deployable(house, 1).is_champion

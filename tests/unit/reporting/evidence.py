@@ -176,7 +176,7 @@ def dossier(
         explanation=explanation(),
         snapshot=factory.snapshot(),
         validation=factory.validation(),
-        package=factory.package(),
+        service=factory.service(),
         package_digest=factory.digest(5),
         code_commit="c" * 40,
         lock_hash=factory.digest(6),

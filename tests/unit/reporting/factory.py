@@ -23,7 +23,8 @@ from tasks.artifacts.evaluation import (
 )
 from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
 from tasks.artifacts.record import Interval, SuiteCondition, Window
-from tasks.artifacts.registry import PackageCheck, RegisteredModel, RunSummary, StageCost
+from tasks.artifacts.registry import RegisteredModel, RunSummary, StageCost
+from tasks.artifacts.serving import BadRequestCheck, GuardRules, ServiceCheck, ServiceRules
 from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
 from tasks.artifacts.usage import Prices, Request, ResourceAdvice, TaskUsage
@@ -274,14 +275,46 @@ def decision(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> De
     )
 
 
-def package(difference: float = 3.1e-7, *, imported_torch: bool = False) -> PackageCheck:
-    return PackageCheck(
+LIMITS = ServiceRules(
+    entity=["carrier", "dest"],
+    most_rows=1_000,
+    most_bytes=4_000_000,
+    requests_per_second=200.0,
+    burst=400,
+    state_stale_hours=6.0,
+    poll_seconds=0.5,
+    segment_bytes=16_000_000,
+    segment_seconds=300.0,
+    shadow_queue=64,
+    explain_rows=10,
+    ready_seconds=10.0,
+    p99_ms=100.0,
+    memory_mb=400.0,
+    guard=GuardRules(
+        fewest_requests=50,
+        excess_errors=0.01,
+        latency_ratio=2.0,
+        fewest_scores=500,
+        score_shift=0.25,
+        level=0.01,
+        fewest_outcome_days=7,
+        loss=0.0,
+    ),
+)
+
+
+def service(difference: float = 3.1e-7, statuses: tuple[int, ...] = (400, 413), **measured: float) -> ServiceCheck:
+    """Return what a service showed: two bad requests, which must get 400 and 413, and what they got."""
+    sent = zip(("no JSON", "too large a body"), (400, 413), statuses, strict=False)
+    return ServiceCheck(
         bento_tag="nyc-late-flights:kx3v5",
         golden_rows=1000,
         largest_difference=difference,
         tolerance=1e-5,
-        start_seconds=1.84,
-        imported_torch=imported_torch,
+        **{"ready_seconds": 1.84, "p50_ms": 1.91, "p99_ms": 4.73, "rows_per_second": 5_612.4, "memory_mb": 193.6} | measured,
+        packages=77,
+        refusals=[BadRequestCheck(name=name, expected_status=expected, status=status) for name, expected, status in sent],
+        limits=LIMITS,
     )
 
 
@@ -305,7 +338,8 @@ def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> Run
         "features": (9.84, 1433.0, 1, 0),
         "training": (187.4, 2891.0, 3, 1),
         "evaluation": (14.2, 1733.0, 3, 0),
-        "packaging": (21.9, 1290.0, 2, 0),
+        "packaging": (21.9, 1290.0, 1, 0),
+        "serving": (11.3, 901.0, 1, 0),
         "registry": (3.4, 702.0, 2, 0),
     }
     return RunSummary(
@@ -320,7 +354,7 @@ def summary(verdict: Verdict = Verdict.PROMOTE, champion: int | None = 2) -> Run
         behaviour=evidence.behaviour(),
         explanation=evidence.explanation(),
         decision=decision(verdict, champion),
-        package=package(),
+        service=service(),
         registered=registered(),
         stages=[
             StageCost(stage=name, seconds=s, peak_memory_mb=mb, tasks=n, cached=c, cpu_seconds=1.5 * s, cost=s * 4.7e-5)

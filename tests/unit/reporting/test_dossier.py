@@ -100,7 +100,7 @@ def test_headings_lie_in_each_other_without_a_gap(html: str) -> None:
         # fairness, behaviour, explanation
         ["air service", "well served", "OO", "renamed flight numbers", "rare storms", "arrivals_carrier_6h_late"],
         # the package
-        ["nyc-late-flights:kx3v5", "3.1e-07", "0.2134"],
+        ["nyc-late-flights:kx3v5", "3.1e-07", "0.2134", "refuses 2 of 2 bad requests", "too large a body"],
         # after launch
         ["a test of the last 14 days against 56", "1.0% of nights", "more than 0.03", "56 days ago", "within 7 days"],
         # environment: all of it
@@ -122,7 +122,7 @@ def glance(document: str) -> str:
 def test_at_a_glance_says_what_holds(html: str) -> None:
     told = glance(html)
     assert fairness.worst(evidence.fairness(), evidence.RULES) == Standing.WITHIN
-    found = ("Fairness ✓ PASS", "Behaviour ✓ PASS All 4 tests of behaviour hold.", "Package ✓ PASS", "Data ! WARN")
+    found = ("Fairness ✓ PASS", "Behaviour ✓ PASS All 4 tests of behaviour hold.", "Service ✓ PASS", "Data ! WARN")
     assert [words for words in found if words not in told] == []
 
 
@@ -132,7 +132,7 @@ def test_at_a_glance_says_what_is_wrong() -> None:
         update={
             "fairness_rules": evidence.RULES.model_copy(update={"limits": strict}),
             "behaviour": evidence.behaviour(passed=100),
-            "package": factory.package(0.1),
+            "service": factory.service(0.1),
             "validation": factory.validation(Severity.STOP),
             "candidate": factory.models()[-1].model_copy(
                 update={"grouping": evidence.fairness().attributes[0].grouping, "group_thresholds": {"small community": 0.1834}}
@@ -145,7 +145,7 @@ def test_at_a_glance_says_what_is_wrong() -> None:
     assert "0.1834" in document
     told = glance(document)
     assert "Behaviour ✗ FAIL 3 of 4 tests of behaviour do not hold: more delay upstream (5.0% of rows" in told
-    assert all(words in told for words in ("Fairness ✗ FAIL", "Package ✗ STOP", "Data ✗ STOP"))
+    assert all(words in told for words in ("Fairness ✗ FAIL", "Service ✗ STOP", "Data ✗ STOP"))
 
 
 def test_a_first_version_that_does_not_pass_is_told_and_an_empty_bill_too() -> None:

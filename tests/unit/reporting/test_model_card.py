@@ -103,3 +103,45 @@ def test_thresholds_of_groups_are_told_where_there_are_any(card: str) -> None:
     record = record.model_copy(update={"candidate": record.candidate.model_copy(update=update)})
     told = "Groups of air service have thresholds of their own: small community 0.1834 and well served 0.2100."
     assert told in model_card.markdown(record)
+
+
+# --- of a model that is trained and not judged yet --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def early() -> str:
+    model = factory.model("network", 0.4362).model_copy(update={"temperature": 1.0831})
+    return model_card.of_model("late flights", evidence.CARD, model, evidence.dossier().costs)
+
+
+def test_the_card_in_a_package_has_the_same_headings(early: str) -> None:
+    assert re.findall(r"^## (.*)$", early, re.M) == HEADINGS
+    assert early.startswith("# Model card: late flights\n")
+    assert early.endswith("\n")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"| weights | {factory.CANDIDATE_DIGEST} |",
+        "134,402 rows of 2013-01-01 to 2013-06-02, with 50 numeric features and 5 categorical features.",
+        "from a probability of 0.2134 upwards",
+        "a missed positive costs 4 and a needless flag 1",
+        "| 2013-04-08 to 2013-05-05 | 25,000 | 0.4362 |",
+        "a temperature of 1.0831",
+        "2013-06-03 to 2013-06-30, the last labelled days. Nothing was fitted on them. The dossier of the version",
+    ],
+)
+def test_it_says_what_is_known_by_then(early: str, said: str) -> None:
+    assert said in early
+
+
+def test_what_people_wrote_is_in_the_early_card_too(early: str) -> None:
+    for value in evidence.CARD.model_dump().values():
+        for words in [value] if isinstance(value, str) else value:
+            assert words in early
+
+
+def test_a_model_without_folds_says_so() -> None:
+    model = factory.model("network").model_copy(update={"folds": []})
+    assert "trained without folds" in model_card.of_model("late flights", evidence.CARD, model, evidence.dossier().costs)

@@ -4,6 +4,7 @@ import pytest
 
 from tasks.artifacts.data import Severity
 from tasks.artifacts.evaluation import Evaluation, Verdict
+from tasks.artifacts.serving import ServiceCheck
 from tasks.reporting import sentences
 from tests.unit.reporting import factory
 
@@ -66,18 +67,32 @@ def test_decision(verdict: Verdict, champion: int | None, sentence: str) -> None
     assert sentences.decision(factory.decision(verdict, champion)) == sentence
 
 
-def test_package_says_when_it_may_not_be_used() -> None:
-    assert sentences.package(factory.package()) == (
-        "The package predicts what the training code does: largest difference 3.1e-07 on 1,000 rows (limit 1e-05); "
-        "it starts in 1.84 s without torch."
+def test_service_says_when_it_may_not_be_used() -> None:
+    assert sentences.service(factory.service()) == (
+        "The service answers what the training code does: largest difference 3.1e-07 on 1,000 rows (limit 1e-05). It is ready in 1.84 s, "
+        "takes 1.9 ms for a row (99 of 100: 4.7 ms), holds 194 MB, and refuses 2 of 2 bad requests."
     )
-    assert "does not predict" in sentences.package(factory.package(0.1))
-    assert "but imports torch" in sentences.package(factory.package(imported_torch=True))
-    assert [sentences.agrees(p) for p in (factory.package(), factory.package(0.1), factory.package(imported_torch=True))] == [
-        True,
-        False,
-        False,
-    ]
+    assert "does not answer" in sentences.service(factory.service(0.1))
+    assert "refuses 1 of 2" in sentences.service(factory.service(statuses=(200, 413)))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (factory.service(), True),
+        (factory.service(1e-5), True),  # the limit itself
+        (factory.service(1.1e-5), False),
+        (factory.service(ready_seconds=10.1), False),
+        (factory.service(p99_ms=100.1), False),
+        (factory.service(memory_mb=400.1), False),
+        (factory.service(p50_ms=1e6, rows_per_second=1.0), True),  # told, and no requirement
+        (factory.service(statuses=(400, 400)), False),  # refused, for another reason
+        (factory.service(statuses=(0, 413)), False),  # no answer is none that says what is wrong
+        (factory.service(statuses=()), False),  # nothing was sent: nothing is known
+    ],
+)
+def test_a_service_is_fit_if_it_keeps_every_requirement(found: ServiceCheck, expected: bool) -> None:
+    assert sentences.is_fit(found) is expected
 
 
 def test_registered_without_an_alias() -> None:

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.unit
 
 PAGES = [
     *("ingest", "validate", "build_features", "train_baselines", "train_network"),
-    *("evaluate", "assess_fairness", "examine_behaviour", "explain_model", "decide"),
-    *("build_package", "register", "resources"),
+    *("evaluate", "assess_fairness", "examine_behaviour", "explain_model"),
+    *("validate_service", "decide", "register", "resources"),
 ]
 DOCUMENTS = ["dossier.html", "model_card.html"]
 """Made by another task; the report links them."""
@@ -119,6 +119,7 @@ def test_closing_table_shows_the_run() -> None:
         "nyc-late-flights v3, champion, challenger",
         summary.report,
         "total 4 min 5 s 2,891 MB 6 min 8 s 0.01150 13 1",
+        "service ready in 1.84 s, p99 4.7 ms, 194 MB, 2 of 2 bad requests refused",
         usage.sentence(summary),
         *map(row, summary.stages),
     ]
@@ -154,6 +155,7 @@ def test_every_figure_of_the_closing_table_comes_from_the_record() -> None:
         *(f"{m.model} {m.log_loss} {text.brief(m.auc)} {text.brief(m.cost)}" for m in summary.evaluation.metrics),
         *map(row, summary.stages),
         usage.sentence(summary),
+        "ready in 1.84 s, p99 4.7 ms, 194 MB, 2 of 2 bad requests refused",
         f"total {text.duration(summary.seconds)} {text.memory(summary.peak_memory_mb)} {text.duration(summary.cpu_seconds)} "
         f"{usage.money(summary.cost)} {sum(s.tasks for s in summary.stages)} {sum(s.cached for s in summary.stages)}",
     ]

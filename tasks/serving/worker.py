@@ -1,0 +1,175 @@
+"""One worker: what it answers with, and the thread that looks after it: pointer, keys, state, log, guard."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from tasks.artifacts.serving import ServiceRules
+from tasks.errors import EvergreenError
+from tasks.serving import identifiers, routing
+from tasks.serving.answers import Answers, FeaturesOf, Parts
+from tasks.serving.guard import Guard
+from tasks.serving.identifiers import Identifiers
+from tasks.serving.journal import Journal
+from tasks.serving.keys import Keys
+from tasks.serving.limits import RateLimiter
+from tasks.serving.metrics import Metrics
+from tasks.serving.outcomes import Outcomes
+from tasks.serving.predictor import Predictor
+from tasks.serving.revisions import Revisions
+from tasks.serving.shadow import Shadow
+from tasks.serving.state import Reader
+
+log = logging.getLogger(__name__)
+
+_GUARD = "the guard"
+
+
+class Worker:
+    """Everything that one worker process has.
+
+    Args:
+        folder: The serving folder, shared by all workers.
+        packaged: The package that came with the service: what answers if there is no pointer.
+        rules: Limits.
+        make: From the tables of the online state to what makes features of flights.
+        workers: How many there are beside this one, itself included: their guards share one chance of a false alarm.
+
+    Raises:
+        BundleError: If the package is altered, or the pointer's champion is and there is no earlier one.
+        ServingError: If the folder cannot be used.
+    """
+
+    def __init__(self, folder: Path, packaged: Path, rules: ServiceRules, make: Callable[[Any], FeaturesOf], workers: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._rules = folder, rules
+        self._events = Journal(folder / "events", rules.segment_bytes, rules.segment_seconds)
+        self._metrics = Metrics()
+        self._revisions = Revisions(folder, packaged, self._refused)
+        self._state: Reader[FeaturesOf] = Reader(folder, make)
+        self.keys = Keys(folder / "keys.json")
+        self.limiter = RateLimiter(rules.requests_per_second, rules.burst)
+        self.parts = Parts(
+            rules=rules,
+            revisions=self._revisions,
+            identifiers=Identifiers(identifiers.secret(folder / "secret")),
+            journal=Journal(folder / "log", rules.segment_bytes, rules.segment_seconds),
+            outcomes=Outcomes(folder / "outcomes.db"),
+            metrics=self._metrics,
+            guard=Guard(rules.guard, workers),
+            shadow=Shadow(rules.shadow_queue, lambda job: self.answers.score_beside(job)),
+            state=self._current_state,
+        )
+        self.answers = Answers(self.parts)
+        self._begin_revision()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name="evergreen-worker", daemon=True)
+        self._thread.start()
+
+    @property
+    def champion(self) -> Predictor:
+        """The champion's model."""
+        return self._revisions.live.champion.predictor
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.champion.name
+
+    @property
+    def version(self) -> str:
+        """What is served, for a reader: the version, or the beginning of the package's sum."""
+        champion = self._revisions.live.champion
+        return champion.digest[:12] if champion.version is None else str(champion.version)
+
+    def routing(self) -> bytes:
+        """Return what this worker serves, what the pointer says, and what is wrong with keys or state, as JSON."""
+        live = self._revisions.live
+        pointer = routing.read(self._folder)
+        arms = {"champion": live.champion, "canary": live.canary, "shadow": live.shadow}
+        served = {name: {"version": arm.version, "package": arm.digest} for name, arm in arms.items() if arm is not None}
+        problems = [problem for problem in (self.keys.problem, self._state.problem) if problem]
+        return to_json({"revision": live.revision, "share": live.share, "served": served, "pointer": pointer, "problems": problems})
+
+    def abort(self, by: str, reason: str) -> bytes | None:
+        """Send canary and shadow of the present revision back; return the new pointer as JSON, or None if there were none."""
+        changed = routing.abort(self._folder, self._revisions.live.revision, by, reason, datetime.now(UTC))
+        if changed is None:
+            return None
+        self._record("admin", revision=changed.revision, by=by, act="abort", reason=reason)
+        self._metrics.rolled_back("person")
+        return to_json(changed)
+
+    def close(self) -> None:
+        """End the thread, the shadow and the files."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+        self.parts.shadow.close()
+        self.parts.journal.close()
+        self.parts.outcomes.close()
+        self._events.close()
+
+    def _current_state(self) -> tuple[datetime, FeaturesOf] | None:
+        current = self._state.current
+        return None if current is None else (current[0].as_of, current[1])
+
+    def _look_after(self) -> None:
+        """Look at everything, again and again; a fault in one thing must not end the looks at the others."""
+        used, written = time.process_time(), 0
+        steps = (self._follow_pointer, self.keys.refresh, self._follow_state, self._guard, self.parts.journal.roll, self._events.roll)
+        while True:
+            for step in steps:
+                try:
+                    step()
+                except Exception as error:
+                    log.error("%s: %s", getattr(step, "__name__", "step"), type(error).__name__)
+            now, bytes_now = time.process_time(), self.parts.journal.bytes_written
+            self._metrics.cpu(now - used)
+            self._metrics.log_bytes(bytes_now - written)
+            used, written = now, bytes_now
+            if self._stop.wait(self._rules.poll_seconds):
+                return
+
+    def _follow_pointer(self) -> None:
+        if self._revisions.poll():
+            self._begin_revision()
+
+    def _begin_revision(self) -> None:
+        live = self._revisions.live
+        self.parts.guard.start(live.revision)
+        self._metrics.revision(live.revision)
+        log.info("revision %d: version %s answers", live.revision, live.champion.version or live.champion.digest[:12])
+
+    def _follow_state(self) -> None:
+        if self._state.poll() and self._state.current is not None:
+            self._metrics.state_as_of(self._state.current[0].as_of)
+
+    def _guard(self) -> None:
+        live = self._revisions.live
+        reason = self.parts.guard.look() if live.canary is not None else None
+        if reason is None:
+            return
+        changed = routing.abort(self._folder, live.revision, _GUARD, reason, datetime.now(UTC))
+        if changed is not None:  # another worker may have been faster
+            self._record("rolled back", revision=changed.revision, reason=reason)
+            self._metrics.rolled_back("guard")
+            log.warning("the canary was sent back: %s", reason)
+
+    def _refused(self, revision: int, reason: str) -> None:
+        self._record("refused", revision=revision, reason=reason)
+        self._metrics.refused_revision()
+        log.error("revision %d was refused: %s", revision, reason)
+
+    def _record(self, kind: str, **facts: Any) -> None:
+        try:
+            self._events.write(to_json({"kind": kind, "at": datetime.now(UTC), **facts}))
+        except (OSError, EvergreenError) as error:
+            log.error("an event could not be recorded: %s", type(error).__name__)

@@ -1,0 +1,74 @@
+"""The served model: rows of a request and frames give the same to the bit, however many come together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.artifacts.fairness import Grouping
+from tasks.errors import BundleError
+from tasks.serving.predictor import Predictor, rounded
+from tests.unit.serving import toy
+
+pytestmark = pytest.mark.unit
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"carrier": st.sampled_from(["B6", "DL", "ZZ"]), "origin": st.just("JFK"), "dest": st.sampled_from(["LAX", "nowhere"])},
+        optional={"distance": st.none() | st.floats(-1e6, 1e6, width=32), "wind": st.none() | st.integers(-5, 99)},
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("toy") / "package"
+    return Predictor(folder, toy.package(folder))
+
+
+@given(rows=ROWS)
+def test_rows_alone_together_and_as_a_frame_give_the_same(rows: list[dict[str, Any]], predictor: Predictor) -> None:
+    together = predictor.probabilities(predictor.encode(rows))
+    alone = [predictor.probabilities(predictor.encode([row]))[0] for row in rows]
+    types = {"distance": pl.Float32, "wind": pl.Float32} | dict.fromkeys(toy.CATEGORICAL, pl.String)
+    frame = pl.DataFrame([{name: row.get(name) for name in types} for row in rows], schema=types)
+    assert together.tolist() == alone == predictor.predict(frame).tolist()
+
+
+def test_values_that_are_not_known_are_missing_or_code_0(predictor: Predictor) -> None:
+    encoded = predictor.encode([toy.ROW | {"carrier": "ZZ"}])
+    assert np.isnan(encoded.values[0]).tolist() == [False, True]
+    assert encoded.codes[0].tolist() == [0, 2, 2]
+
+
+def test_another_package_than_the_expected_one_is_refused_unread(tmp_path: Path) -> None:
+    toy.package(tmp_path / "package")
+    with pytest.raises(BundleError, match="must have the sum"):
+        Predictor(tmp_path / "package", "0" * 64)
+
+
+def test_a_model_that_gives_no_probability_does_not_get_warm(tmp_path: Path) -> None:
+    toy.package(tmp_path / "package", bias=float("nan"))
+    with pytest.raises(BundleError, match="must give probabilities"):
+        Predictor(tmp_path / "package").warm()
+
+
+def test_decisions_are_by_the_threshold_of_the_group(tmp_path: Path) -> None:
+    grouping = Grouping(name="carrier", column="carrier").model_dump()
+    toy.package(tmp_path / "package", threshold=0.5, grouping=grouping, group_thresholds={"B6": 0.2})
+    predictor = Predictor(tmp_path / "package")
+    rows = [toy.ROW, toy.ROW | {"carrier": "UA"}]
+    assert predictor.flag(rows, [0.3, 0.3]).tolist() == [True, False]
+    assert predictor.flag(pl.DataFrame(rows), [0.1, 0.6]).tolist() == [False, True]
+
+
+def test_what_is_answered_has_six_digits() -> None:
+    assert rounded(np.array([0.12345678, 1e-9], np.float32)).tolist() == [0.123457, 0.0]
