@@ -138,12 +138,19 @@ def begin(folder: Path, champion: Deployable, package: Path, by: str, now: datet
         ServingError, BundleError, StorageError, LakeError: As `advance`.
     """
     stands = routing.read(folder)
-    if stands is None or len(routing.arms(stands)) == 1:
+    if stands is None or (len(routing.arms(stands)) == 1 and not _went_back(folder, stands, champion)):
         stands = advance(folder, champion, package, Mode.FULL, 0.0, by, "a server starts", now, record)
-    else:
-        log.info("a rollout is under way and goes on")
+    elif stands.champion.package_digest != champion.package_digest:
+        log.info("version %d is the registry's champion; `make rollout VERSION=%d MODE=full` lets it answer all", *[champion.version] * 2)
     answers = [f"{name} {'the package' if arm.version is None else f'version {arm.version}'}" for name, arm in routing.arms(stands).items()]
     return f"revision {stands.revision}: {', '.join(answers)}"
+
+
+def _went_back(folder: Path, stands: Routing, champion: Deployable) -> bool:
+    """Return whether a version was a canary of late and is not what answers: somebody, or the guard, sent it back."""
+    if stands.champion.package_digest == champion.package_digest:
+        return False
+    return any(before.canary and before.canary.package_digest == champion.package_digest for before in routing.earlier(folder))
 
 
 def stock(folder: Path, package: Path, digest: str) -> None:

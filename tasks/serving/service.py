@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bentoml
-import polars as pl
 
-from tasks.artifacts.serving import ServiceRules
-from tasks.serving.answers import FeaturesOf
-from tasks.serving.application import Application
-from tasks.serving.worker import Worker
+if TYPE_CHECKING:
+    # At run time within a worker alone: the server's first process imports this module too, and only starts workers.
+    import polars as pl
+
+    from tasks.serving.answers import FeaturesOf
+    from tasks.serving.application import Application
 
 _ROOT = Path(__file__).resolve().parents[2]
 _WORKERS = int(os.environ.get("EVERGREEN_WORKERS") or 1)
@@ -62,6 +63,10 @@ class Evergreen:
     """Answers with the probability, the decision at the model's threshold (or that of the row's group), and warnings."""
 
     def __init__(self) -> None:
+        from tasks.artifacts.serving import ServiceRules
+        from tasks.serving.application import Application
+        from tasks.serving.worker import Worker
+
         rules = ServiceRules.model_validate_json((_ROOT / "service.json").read_bytes())
         self._worker = Worker(_folder(), _ROOT / "model", rules, _features, _WORKERS)
         _Edge.application = Application(self._worker)
@@ -72,4 +77,4 @@ class Evergreen:
         self._worker.close()
 
 
-Evergreen.add_asgi_middleware(_Edge)
+Evergreen.add_asgi_middleware(_Edge)  # type: ignore[attr-defined]  # the decorator's, who ships no types

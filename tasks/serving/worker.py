@@ -44,7 +44,7 @@ class Worker:
         workers: How many there are beside this one, itself included: their guards share one chance of a false alarm.
 
     Raises:
-        BundleError: If the package is altered, or the pointer's champion is and there is no earlier one.
+        BundleError: If neither the pointer, nor an earlier revision, nor the service's own package can be served.
         ServingError: If the folder cannot be used.
     """
 

@@ -143,7 +143,7 @@ def swaps(server: Server, folder: Path, digests: list[str], rows: list[dict[str,
         for step in range(count):
             routing.change(folder, lambda now, step=step: next_(now, step))  # type: ignore[misc]
             time.sleep(0.6)
-    wrong = sum(abs(expected[package][row] - probability) > 0 for row, package, probability, _ in load.answers)
+    wrong = sum(bool(expected[package][row] != probability) for row, package, probability, _ in load.answers)
     by_model = {package: sum(1 for answer in load.answers if answer[1] == package) for package in expected}
     print(f"{len(load.answers):,} answers, by package {by_model}; failures {load.failures[:3]}", flush=True)
     return [

@@ -293,3 +293,13 @@ def test_a_server_starts_with_the_champion(house: House) -> None:
     assert begin(house) == "revision 3: champion version 2, shadow version 3", "a rollout is not ended by a restart"
     house.step(Mode.ABORT)
     assert begin(house) == "revision 5: champion version 1"
+
+
+def test_a_start_does_not_let_in_what_was_sent_back(house: House) -> None:
+    begin(house)
+    house.step(Mode.CANARY, 2, 0.1)
+    house.champion = 2  # promoted while it answers a share
+    house.step(Mode.ABORT)
+    assert begin(house) == "revision 3: champion version 1", "the guard or a person had a reason"
+    house.step(Mode.FULL, 2)
+    assert begin(house) == "revision 4: champion version 2"
