@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,15 @@ log = logging.getLogger(__name__)
 _SKEW = timedelta(minutes=1)  # that clocks of clients may be ahead
 _SHORT = 12  # digits of a package's digest in an id
 
-FeaturesOf = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
-"""From the fields that a client sends of flights to the columns of `Features` known at their prediction instants."""
+
+class Features(Protocol):
+    """Makes features of what a client sends of flights."""
+
+    def completed(self, flight: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a flight with all that follows from what was sent; raises EvergreenError if it cannot be."""
+
+    def features_of(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the columns of `Features` that are known at the flights' prediction instants."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Parts:
     metrics: Metrics
     guard: Guard
     shadow: Shadow
-    state: Callable[[], tuple[datetime, FeaturesOf] | None]
+    state: Callable[[], tuple[datetime, Features] | None]
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Answers:
             OSError: If the prediction log cannot be written.
         """
         live, rules = self.parts.revisions.live, self.parts.rules
-        asked, raw = self._asked(body, live, rules.most_rows)
+        asked = self._asked(body, live, rules.most_rows)
         rows, now = asked.rows, datetime.now(UTC)
         scored = self._score(live, rows)
         predictions: list[dict[str, Any]] = [{} for _ in rows]
@@ -106,23 +113,21 @@ class Answers:
                 further = asked.warnings[position] if asked.warnings else []
                 predictions[position] = {**common, "model_version": version, "warnings": warnings[i] + further}
                 logged[position] = {**common, "arm": part.arm, "version": version, PREDICTED_AT: at}
-        head = {"kind": "answer", "at": now, "revision": live.revision, "key": key.id, "predictions": logged}
-        # The request as it came: a value in it cannot hold a line break, which JSON writes as an escape.
-        line = to_json(head)[:-1] + b',"request":' + (raw or body.replace(b"\n", b" ").replace(b"\r", b" ")) + b"}"
-        self.parts.journal.write(line)
+        # The rows as they were read, not the body: of a field that stands there twice only the last was looked at.
+        line = {"kind": "answer", "at": now, "revision": live.revision, "key": key.id, "predictions": logged, "request": {"rows": rows}}
+        self.parts.journal.write(to_json(line))
         self._ask_others(live, scored, rows, [p["prediction_id"] for p in predictions])
         return to_json({"model": live.champion.predictor.name, "predictions": predictions})
 
-    def _asked(self, body: bytes, live: Live, most: int) -> tuple[Asked, bytes | None]:
-        """Return the rows that a body asks for, and for the log what they are, if that is not the body."""
+    def _asked(self, body: bytes, live: Live, most: int) -> Asked:
+        """Return the rows that a body asks for."""
         found, accepted = request.read(body), self._accepts(live)
         named = request.only(found, "rows", "flights")
         if "rows" in found:
             rows = request.listed(named, "rows", most)
             request.check_rows(rows, accepted)
-            return Asked(rows), None
-        asked = self._of_flights(request.listed(named, "flights", most), live, accepted)
-        return asked, to_json({"rows": asked.rows})
+            return Asked(rows)
+        return self._of_flights(request.listed(named, "flights", most), live, accepted)
 
     def _accepts(self, live: Live) -> Accepted:
         """Return what rows may hold while a revision stands."""
@@ -146,11 +151,8 @@ class Answers:
         current = self.parts.state()
         if current is None:
             raise Rejected(503, "no state", "there is no online state yet: send rows with all features, or publish one", "flights")
-        as_of, features_of = current
-        try:
-            made = features_of(entries)
-        except EvergreenError as error:
-            raise request.invalid(error.expected, "flights") from None
+        as_of, features = current
+        made = features.features_of([_completed(features, entry, f"flights[{i}]") for i, entry in enumerate(entries)])
         rows, instants, warnings = [], [], []
         for found, own in zip(made, given, strict=True):
             rows.append({name: value for name, value in found.items() if name in accepted.names} | own)
@@ -273,27 +275,35 @@ class Answers:
             Rejected: As `predict`.
         """
         live = self.parts.revisions.live
-        asked, _ = self._asked(body, live, self.parts.rules.explain_rows)
-        explained = []
-        for row in asked.rows:
-            model = live.canary if live.canary is not None and live.is_canary(self._entity(row)) else live.champion
-            encoded = self._encoded(model, [row], live)
-            typical, added = explain.contributions(model.predictor, encoded)
-            names = [*model.predictor.numeric, *model.predictor.categorical]
-            explained.append(
-                {
-                    "model_version": model.version,
-                    "package": model.digest[:_SHORT],
-                    "probability": float(rounded(model.predictor.probabilities(encoded))[0]),
-                    "typical_probability": typical,
-                    "contributions": [
-                        {"feature": names[f], "value": row.get(names[f]), "contribution": float(added[f])}
-                        for f in np.argsort(-np.abs(added), kind="stable")
-                    ],
-                }
-            )
+        asked = self._asked(body, live, self.parts.rules.explain_rows)
+        explained = [self._explanation(live, row) for row in asked.rows]
         self.parts.metrics.explained(len(explained))
         return to_json({"model": live.champion.predictor.name, "explanations": explained})
+
+    def _explanation(self, live: Live, row: Mapping[str, Any]) -> dict[str, Any]:
+        if live.canary is not None and live.is_canary(self._entity(row)):
+            try:
+                return self._explained_by(live.canary, live, row)
+            except Rejected:
+                raise
+            except Exception as error:
+                log.warning("the canary failed to explain with %s: the champion does", type(error).__name__)
+        return self._explained_by(live.champion, live, row)
+
+    def _explained_by(self, model: Loaded, live: Live, row: Mapping[str, Any]) -> dict[str, Any]:
+        encoded = self._encoded(model, [row], live)
+        typical, added = explain.contributions(model.predictor, encoded)
+        names = [*model.predictor.numeric, *model.predictor.categorical]
+        return {
+            "model_version": model.version,
+            "package": model.digest[:_SHORT],
+            "probability": float(rounded(model.predictor.probabilities(encoded))[0]),
+            "typical_probability": typical,
+            "contributions": [
+                {"feature": names[f], "value": row.get(names[f]), "contribution": float(added[f])}
+                for f in np.argsort(-np.abs(added), kind="stable")
+            ],
+        }
 
     def feedback(self, body: bytes, key: Key) -> bytes:
         """Keep outcomes of predictions, all of a request or none.
@@ -332,3 +342,10 @@ class Answers:
         if not issued.at <= known_at <= now + _SKEW:
             raise request.invalid("must be after the instant that was predicted for, and not in the future", f"{where}.known_at")
         return Outcome(name, outcome, known_at)
+
+
+def _completed(features: Features, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    try:
+        return features.completed(entry)
+    except EvergreenError as error:  # what must hold, without what was found
+        raise request.invalid(error.expected, where) from None

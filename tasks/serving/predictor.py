@@ -117,8 +117,11 @@ class Predictor:
         found = np.asarray(probabilities, np.float64)
         if self._grouping is None:
             return found >= self.card["threshold"]
-        column = self._grouping.column
-        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame({column: [row.get(column) for row in rows]})
+        column, dtype = self._grouping.column, pl.String() if self._grouping.cut is None else pl.Float64()
+        if isinstance(rows, pl.DataFrame):
+            frame = rows
+        else:  # 200 and 200.5 are both numbers
+            frame = pl.DataFrame({column: pl.Series([row.get(column) for row in rows], dtype=dtype, strict=False)})
         return found >= row_thresholds(frame, self.card["threshold"], self._grouping, self.card.get("group_thresholds"))
 
     def typical(self) -> Encoded:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     # At run time within a worker alone: the server's first process imports this module too, and only starts workers.
     import polars as pl
 
-    from tasks.serving.answers import FeaturesOf
     from tasks.serving.application import Application
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -24,12 +23,15 @@ _WORKERS = int(os.environ.get("EVERGREEN_WORKERS") or 1)
 _NOT_HERE = ".*"  # no tracing of requests: it costs as much as a small model
 
 
-def _features(tables: Mapping[str, pl.LazyFrame]) -> FeaturesOf:
-    # Imported once there is a state: with pandera it takes as long as all the rest of a start.
-    from tasks.usecase.online import Online, completed
+class _Flights:
+    """Features of flights, by the use case's own definitions, from the tables of the online state."""
 
-    online = Online(tables)
-    return lambda flights: online.features_of([completed(flight) for flight in flights])
+    def __init__(self, tables: Mapping[str, pl.LazyFrame]) -> None:
+        # Imported once there is a state: with pandera it takes as long as all the rest of a start.
+        from tasks.usecase import online
+
+        self.completed = online.completed
+        self.features_of = online.Online(tables).features_of
 
 
 def _folder() -> Path:
@@ -68,12 +70,13 @@ class Evergreen:
         from tasks.serving.worker import Worker
 
         rules = ServiceRules.model_validate_json((_ROOT / "service.json").read_bytes())
-        self._worker = Worker(_folder(), _ROOT / "model", rules, _features, _WORKERS)
-        _Edge.application = Application(self._worker)
+        self._worker = Worker(_folder(), _ROOT / "model", rules, _Flights, _WORKERS)
+        self._application = _Edge.application = Application(self._worker)
 
     @bentoml.on_shutdown  # type: ignore[misc]
     def close(self) -> None:
-        """End the worker's thread and close its log."""
+        """End the threads and close the log."""
+        self._application.close()
         self._worker.close()
 
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from tasks.artifacts.serving import ServiceRules
 from tasks.errors import EvergreenError
 from tasks.serving import identifiers, routing
-from tasks.serving.answers import Answers, FeaturesOf, Parts
+from tasks.serving.answers import Answers, Features, Parts
 from tasks.serving.guard import Guard
 from tasks.serving.identifiers import Identifiers
 from tasks.serving.journal import Journal
@@ -31,6 +31,7 @@ from tasks.serving.state import Reader
 log = logging.getLogger(__name__)
 
 _GUARD = "the guard"
+_LATE = 20  # looks that may be missed: less than a second each, more when a machine is busy
 
 
 class Worker:
@@ -48,13 +49,13 @@ class Worker:
         ServingError: If the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, packaged: Path, rules: ServiceRules, make: Callable[[Any], FeaturesOf], workers: int = 1) -> None:
+    def __init__(self, folder: Path, packaged: Path, rules: ServiceRules, make: Callable[[Any], Features], workers: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._rules = folder, rules
         self._events = Journal(folder / "events", rules.segment_bytes, rules.segment_seconds)
         self._metrics = Metrics()
         self._revisions = Revisions(folder, packaged, self._refused)
-        self._state: Reader[FeaturesOf] = Reader(folder, make)
+        self._state: Reader[Features] = Reader(folder, make)
         self.keys = Keys(folder / "keys.json")
         self.limiter = RateLimiter(rules.requests_per_second, rules.burst)
         self.parts = Parts(
@@ -70,9 +71,21 @@ class Worker:
         )
         self.answers = Answers(self.parts)
         self._begin_revision()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look_after, name="evergreen-worker", daemon=True)
-        self._thread.start()
+        self._stop, self._looked_at = threading.Event(), time.monotonic()
+        # Of the state apart: to load a large one, and pandera for the first, takes seconds, in which nobody could send a canary back.
+        loops = {"worker": self._look_after, "state": self._look_after_state}
+        self._threads = [threading.Thread(target=loop, name=f"evergreen-{name}", daemon=True) for name, loop in loops.items()]
+        for thread in self._threads:
+            thread.start()
+
+    def is_looked_after(self) -> bool:
+        """Return whether pointer and keys are followed: not if the thread that does so is stuck or gone."""
+        return time.monotonic() - self._looked_at < max(_LATE * self._rules.poll_seconds, _LATE)
+
+    @property
+    def revision(self) -> int:
+        """The revision that answers."""
+        return self._revisions.live.revision
 
     @property
     def champion(self) -> Predictor:
@@ -92,12 +105,15 @@ class Worker:
 
     def routing(self) -> bytes:
         """Return what this worker serves, what the pointer says, and what is wrong with keys or state, as JSON."""
-        live = self._revisions.live
-        pointer = routing.read(self._folder)
+        live, pointer, problems = self._revisions.live, None, [self.keys.problem, self._state.problem]
+        try:
+            pointer = routing.read(self._folder)
+        except EvergreenError as error:
+            problems.append(str(error))
         arms = {"champion": live.champion, "canary": live.canary, "shadow": live.shadow}
         served = {name: {"version": arm.version, "package": arm.digest} for name, arm in arms.items() if arm is not None}
-        problems = [problem for problem in (self.keys.problem, self._state.problem) if problem]
-        return to_json({"revision": live.revision, "share": live.share, "served": served, "pointer": pointer, "problems": problems})
+        told = {"served": served, "pointer": pointer, "problems": list(filter(None, problems))}
+        return to_json({"revision": live.revision, "share": live.share, **told})
 
     def abort(self, by: str, reason: str) -> bytes | None:
         """Send canary and shadow of the present revision back; return the new pointer as JSON, or None if there were none."""
@@ -111,32 +127,36 @@ class Worker:
     def close(self) -> None:
         """End the thread, the shadow and the files."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        for thread in self._threads:
+            thread.join(timeout=10)
         self.parts.shadow.close()
         self.parts.journal.close()
         self.parts.outcomes.close()
         self._events.close()
 
-    def _current_state(self) -> tuple[datetime, FeaturesOf] | None:
+    def _current_state(self) -> tuple[datetime, Features] | None:
         current = self._state.current
         return None if current is None else (current[0].as_of, current[1])
 
     def _look_after(self) -> None:
-        """Look at everything, again and again; a fault in one thing must not end the looks at the others."""
-        used, written = time.process_time(), 0
-        steps = (self._follow_pointer, self.keys.refresh, self._follow_state, self._guard, self.parts.journal.roll, self._events.roll)
-        while True:
+        """Look at everything, again and again."""
+        self._used, self._written = time.process_time(), 0
+        steps = (self._follow_pointer, self.keys.refresh, self._guard, self.parts.journal.roll, self._events.roll, self._account)
+        while not self._stop.wait(self._rules.poll_seconds):
             for step in steps:
-                try:
-                    step()
-                except Exception as error:
-                    log.error("%s: %s", getattr(step, "__name__", "step"), type(error).__name__)
-            now, bytes_now = time.process_time(), self.parts.journal.bytes_written
-            self._metrics.cpu(now - used)
-            self._metrics.log_bytes(bytes_now - written)
-            used, written = now, bytes_now
-            if self._stop.wait(self._rules.poll_seconds):
-                return
+                _try(step)
+            self._looked_at = time.monotonic()
+
+    def _look_after_state(self) -> None:
+        _try(self._follow_state)
+        while not self._stop.wait(self._rules.poll_seconds):
+            _try(self._follow_state)
+
+    def _account(self) -> None:
+        used, written = time.process_time(), self.parts.journal.bytes_written
+        self._metrics.cpu(used - self._used)
+        self._metrics.log_bytes(written - self._written)
+        self._used, self._written = used, written
 
     def _follow_pointer(self) -> None:
         if self._revisions.poll():
@@ -173,3 +193,11 @@ class Worker:
             self._events.write(to_json({"kind": kind, "at": datetime.now(UTC), **facts}))
         except (OSError, EvergreenError) as error:
             log.error("an event could not be recorded: %s", type(error).__name__)
+
+
+def _try(step: Callable[[], Any]) -> None:
+    """Do a step; a fault in one must end neither the others nor the thread, and polars' own is no Exception."""
+    try:
+        step()
+    except BaseException as error:
+        log.error("%s: %s", step.__name__, type(error).__name__)

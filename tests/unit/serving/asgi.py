@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.serving import Role, Routing, ServiceRules
+from tasks.artifacts.serving import RequestField, Role, Routing, ServiceRules
 from tasks.model import bundle
 from tasks.serving import journal, keys, routing
 from tasks.serving.application import Application
@@ -82,17 +82,31 @@ class Service:
         return [line for line in found if line["kind"] == kind]
 
 
+class NoFeatures:
+    """What makes no features of flights."""
+
+    def __init__(self, tables: Any) -> None: ...
+
+    def completed(self, flight: Any) -> dict[str, Any]:
+        return dict(flight)
+
+    def features_of(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return []
+
+
 @contextmanager
-def service(place: Path, rules: ServiceRules = RULES, make: Any = None) -> Iterator[Service]:
+def service(place: Path, rules: ServiceRules = RULES, make: Any = None, client: Sequence[RequestField] = ()) -> Iterator[Service]:
     """Give a service whose own package is a toy; it ends with the `with`."""
     folder = place / "serving"
-    toy.package(place / "model")
+    toy.package(place / "model", client=client)
     (folder / "packages").mkdir(parents=True)
     _, token = keys.create(folder / "keys.json", "test", list(Role), NOW)
-    worker = Worker(folder, place / "model", rules, make or (lambda tables: lambda flights: []))
+    worker = Worker(folder, place / "model", rules, make or NoFeatures)
+    application = Application(worker)
     try:
-        yield Service(folder, worker, Application(worker), token)
+        yield Service(folder, worker, application, token)
     finally:
+        application.close()
         worker.close()
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.artifacts.serving import Arm
+from tasks.artifacts.serving import Arm, RequestField
+from tasks.errors import ClockError
 from tasks.serving import state
 from tasks.serving.predictor import Predictor, rounded
 from tests.unit.serving import asgi, toy
@@ -60,6 +61,15 @@ def test_line_breaks_of_a_body_do_not_break_the_log(service: Service) -> None:
     assert service.ask("POST", "/predict", b'{\r\n "rows": [\n{"carrier": "a\\nb", "origin": "JFK", "dest": "X"}\n]}')[0] == 200
     (line,) = service.lines("answer")
     assert line["request"]["rows"] == [{"carrier": "a\nb", "origin": "JFK", "dest": "X"}]
+
+
+def test_a_field_that_stands_there_twice_leaves_no_trace(service: Service) -> None:
+    body = (
+        b'{"rows": [{"passenger": "Mrs Example"}], "rows": [{"carrier": "Mrs Example", "carrier": "B6", "origin": "JFK", "dest": "LAX"}]}'
+    )
+    assert service.ask("POST", "/predict", body)[0] == 200
+    (line,) = service.lines("answer")
+    assert "Example" not in str(line)
 
 
 def test_half_of_the_numbers_missing_is_told(service: Service) -> None:
@@ -146,10 +156,16 @@ def test_outcomes_are_taken_once_and_only_for_what_was_predicted(service: Servic
 def test_flights_take_their_features_from_the_state_and_tell_its_age(tmp_path: Path) -> None:
     asked_at = datetime(2013, 9, 5, 20, tzinfo=UTC)
 
-    def make(tables: Any) -> Any:
-        return lambda flights: [toy.ROW | {"predicted_at": asked_at, "batch_day": asked_at.date(), "flight_id": "f"} for _ in flights]
+    class Known(asgi.NoFeatures):
+        def completed(self, flight: Any) -> dict[str, Any]:
+            if flight.get("bad"):
+                raise ClockError("a flight must be good", "a secret", "mend it")
+            return dict(flight)
 
-    with asgi.service(tmp_path, make=make) as service:
+        def features_of(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [toy.ROW | {"predicted_at": asked_at, "batch_day": asked_at.date(), "flight_id": "f"} for _ in flights]
+
+    with asgi.service(tmp_path, make=Known, client=[RequestField(name="bad", kind="integer", meaning="Bad", is_required=False)]) as service:
         assert service.ask("POST", "/predict", {"flights": [{}]})[0] == 503
         state.publish(service.folder, {"flights": pl.DataFrame({"a": [1]})}, asked_at - timedelta(hours=9))
         wait_for(lambda: service.worker.parts.state())
@@ -163,3 +179,5 @@ def test_flights_take_their_features_from_the_state_and_tell_its_age(tmp_path: P
         assert line["predictions"][0]["predicted_at"] == "2013-09-05T20:00:00Z"
         status, told, _ = service.ask("POST", "/predict", {"flights": [{"features": {"colour": 1}}]})
         assert (status, told["error"]["where"]) == (400, "flights[0].features.colour")
+        status, told, _ = service.ask("POST", "/predict", {"flights": [{}, {"bad": 1}]})
+        assert (status, told["error"]) == (400, {"code": "invalid", "message": "a flight must be good", "where": "flights[1]"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.artifacts.serving import Role
-from tasks.serving import keys
+from tasks.serving import application, keys
 from tests.unit.serving import asgi, toy
 from tests.unit.serving.asgi import RULES, Service
 
@@ -127,6 +128,32 @@ def test_an_answer_that_cannot_be_logged_is_not_given(service: Service, monkeypa
 
     monkeypatch.setattr(service.worker.parts.journal, "write", full)
     assert service.predict(toy.ROW)[0] == 500
+
+
+def test_too_many_large_bodies_at_once_are_asked_to_come_again(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.application, "_bytes_here", 16 * RULES.most_bytes - len(GOOD) + 1)
+    status, told, headers = service.ask("POST", "/predict", GOOD)
+    assert (status, told["error"]["code"], headers["retry-after"]) == (503, "busy", "1")
+    monkeypatch.undo()
+    assert service.ask("POST", "/predict", GOOD)[0] == 200
+    assert service.application._bytes_here == 0
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "_BODY_SECONDS", 0.05)
+
+    async def never() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    came: list[Any] = []
+
+    async def send(message: Any) -> None:
+        came.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {service.token}".encode()), (b"content-length", b"9")]
+    asyncio.run(service.application({"type": "http", "method": "POST", "path": "/predict", "headers": headers}, never, send))
+    assert came[0]["status"] == 408
 
 
 def test_metrics_have_the_routes_that_there_are_and_no_other(service: Service) -> None:

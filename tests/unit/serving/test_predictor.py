@@ -70,5 +70,12 @@ def test_decisions_are_by_the_threshold_of_the_group(tmp_path: Path) -> None:
     assert predictor.flag(pl.DataFrame(rows), [0.1, 0.6]).tolist() == [False, True]
 
 
+def test_groups_by_a_number_take_any_number(tmp_path: Path) -> None:
+    grouping = Grouping(name="distance", column="distance", cut=500, below="near", above="far").model_dump()
+    toy.package(tmp_path / "package", threshold=0.5, grouping=grouping, group_thresholds={"near": 0.2})
+    rows = [toy.ROW | {"distance": distance} for distance in (200, 200.5, None, 900)]
+    assert Predictor(tmp_path / "package").flag(rows, [0.3] * 4).tolist() == [True, True, False, False]
+
+
 def test_what_is_answered_has_six_digits() -> None:
     assert rounded(np.array([0.12345678, 1e-9], np.float32)).tolist() == [0.123457, 0.0]

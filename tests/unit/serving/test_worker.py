@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from tasks.artifacts.serving import Arm
 from tasks.errors import BundleError
+from tasks.serving import worker
 from tasks.serving.worker import Worker
 from tests.unit.serving import asgi, toy
 from tests.unit.serving.test_answers import routed, wait_for
@@ -57,3 +59,41 @@ def test_without_a_whole_package_there_is_no_worker(tmp_path: Path) -> None:
     (tmp_path / "model" / "more").write_text("foreign")
     with pytest.raises(BundleError, match="foreign"):
         Worker(tmp_path / "serving", tmp_path / "model", asgi.RULES, lambda tables: lambda flights: [])
+
+
+def test_a_pointer_that_is_broken_is_told_and_the_service_goes_on(tmp_path: Path) -> None:
+    with asgi.service(tmp_path) as service:
+        routed(service, champion=Arm(version=1, package_digest=service.package(0.0)))
+        (service.folder / "routing.json").write_text("{")
+        status, shown, _ = service.ask("GET", "/routing")
+        assert (status, shown["pointer"], shown["revision"]) == (200, None, 1)
+        assert any("routing.json" in problem for problem in shown["problems"])
+        assert service.ask("POST", "/routing/abort", {"reason": "bad"})[0] == 409
+        assert service.predict(toy.ROW)[0] == 200
+
+
+class Panic(BaseException):
+    """As polars raises it."""
+
+
+def test_a_look_that_fails_in_any_way_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with asgi.service(tmp_path) as service:
+        looks: list[int] = []
+
+        def fail() -> None:
+            looks.append(1)
+            raise Panic("what polars says")
+
+        monkeypatch.setattr(service.worker.parts.revisions, "poll", fail)
+        wait_for(lambda: len(looks) > 1)
+        assert service.ask("GET", "/readyz")[0] == 200
+
+
+def test_a_worker_whose_looks_are_stuck_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_LATE", 0.2)
+    with asgi.service(tmp_path) as service:
+        go_on = threading.Event()
+        monkeypatch.setattr(service.worker.parts.revisions, "poll", lambda: not go_on.wait(10))
+        wait_for(lambda: service.ask("GET", "/readyz")[0] == 503)
+        go_on.set()
+        wait_for(lambda: service.ask("GET", "/readyz")[0] == 200)

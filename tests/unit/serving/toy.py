@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ ENCODING = Preprocessing(
 )
 
 
-def package(folder: Path, bias: float = 0.0, weight: float = 0.5, **card: Any) -> str:
+def package(folder: Path, bias: float = 0.0, weight: float = 0.5, client: Sequence[RequestField] = (), **card: Any) -> str:
     """Write a package and return its digest; another bias or weight gives another model.
 
     The probability is the logistic function of `bias` + `weight` times the sum of the encoded numbers + a tenth of the codes' sum.
@@ -40,6 +41,7 @@ def package(folder: Path, bias: float = 0.0, weight: float = 0.5, **card: Any) -
         folder: Where it shall stand.
         bias: Of the logit; NaN makes a model that gives no probabilities.
         weight: Of the encoded numbers.
+        client: What a client sends of flights.
         card: Further or other entries of the card, such as a threshold.
     """
     said = {"name": "toy", "threshold": 0.5, "numeric_features": NUMERIC, "categorical_features": CATEGORICAL} | card
@@ -49,7 +51,7 @@ def package(folder: Path, bias: float = 0.0, weight: float = 0.5, **card: Any) -
         (path / "preprocessing.json").write_text(ENCODING.model_dump_json())
         (path / "card.json").write_text(json.dumps(said))
         (path / "features.json").write_text(json.dumps([field.model_dump() for field in fields()]))
-        (path / "request.json").write_text(json.dumps([]))
+        (path / "request.json").write_text(json.dumps([field.model_dump() for field in client]))
 
     return bundle.write(folder, fill)
 
