@@ -30,6 +30,8 @@ _RAW = (
     "[[]]", "[null]",
 )  # fmt: skip
 """What stands in a body as it is here: no JSON, or JSON that few programs write."""
+_EXTREME = [_RAW.index(text) for text in ("1e400", "-1e400", "3.5e38", "9" * 400, "-" + "9" * 40)]
+"""Numbers of JSON that the model cannot read, by their place in `_RAW`."""
 _KINDS = (
     "", "text/plain", "application/jsonx", "application/json; charset=utf-16", "application/json,application/json", "multipart/form-data",
     "application/x-www-form-urlencoded", "APPLICATION/JSON", " application/json ;", ";", "application/\xffjson", "a" * 5_000,
@@ -232,7 +234,7 @@ _SCALARS = st.one_of(
 _ANYTHING = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES | st.text(max_size=5), inner, max_size=4), max_leaves=6
 )
-_EDITS = st.sampled_from(("put", "put", "put", "drop", "add", "rename", "wrap", "twice", "many"))
+_EDITS = st.sampled_from(("put", "put", "put", "number", "drop", "add", "rename", "wrap", "twice", "many"))
 _BREAKS = (
     "cut", "bytes", "flip", "empty", "none", "mark", "wide", "tail", "breaks", "twice", "twice huge", "compressed", "length",
     "longer", "chunked",
@@ -261,6 +263,10 @@ def _edited(value: Any, edits: list[tuple[str, int, Any, str]]) -> Any:
         if edit in ("put", "many", "wrap", "twice"):
             found = holder[place]
             holder[place] = {"put": other, "many": [found] * 40, "wrap": {name: found}, "twice": [found, found]}[edit]
+        elif edit == "number":
+            numbers = [each for each in places if type(each[0][each[1]]) in (int, float, type(None))]
+            holder, place = numbers[number // len(_EXTREME) % len(numbers)] if numbers else (holder, place)
+            holder[place] = f"@raw:{_EXTREME[number % len(_EXTREME)]}@"
         elif edit == "drop":
             del holder[place]
         elif isinstance(holder, dict):

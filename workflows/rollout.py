@@ -13,7 +13,8 @@ from tasks.serving import task as serving
 def rollout(mode: Mode, model_version: int = 0, share: float = 0.0, by: str = "", reason: str = "by hand") -> Routing:
     """Take one step: shadow (scores what others answer), canary (answers a share), full (answers all), or abort (drops both).
 
-    Only the registry's champion may answer all, and one that was held back may be no canary: there is no way around the gate.
+    Only the registry's champion may answer all, and a canary needs a decision that lets it (for REVIEW with an approval): there is no
+    way around the gate.
 
     Args:
         mode: The step: shadow, canary, full or abort.

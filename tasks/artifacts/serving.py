@@ -30,12 +30,12 @@ class RequestField(Record):
 
 
 class GuardRules(Record):
-    """When a canary is worse than the champion. Each look of each worker spends a part of `level`."""
+    """When a canary is worse than the champion. Each look of each worker of a machine spends a part of `level`."""
 
     fewest_requests: int = Field(ge=1, description="Of the canary, before anything is said of errors and latency")
     excess_errors: float = Field(gt=0, le=1, description="Share of the canary's requests that may fail beyond the champion's share")
     latency_ratio: float = Field(gt=1, description="Median seconds of the model itself, canary to champion")
-    fewest_scores: int = Field(ge=1, description="Rows that both scored, before anything is said of the distribution")
+    fewest_scores: int = Field(ge=1, description="Distinct rows that both scored, before anything is said of the distribution")
     score_shift: float = Field(gt=0, description="Population stability index between both models' probabilities of the same rows")
     level: float = Field(gt=0, lt=1, description="Chance to send a canary back that is no worse, over all looks")
     fewest_outcome_days: int = Field(ge=2, description="Days with outcomes before the losses are compared")
@@ -54,7 +54,8 @@ class ServiceRules(Record):
     poll_seconds: float = Field(gt=0, description="How often a worker looks at the pointer, the keys and the state")
     segment_bytes: int = Field(ge=1_000, description="A segment of the prediction log is closed at this size ...")
     segment_seconds: float = Field(gt=0, description="... or at this age")
-    shadow_queue: int = Field(ge=1, description="Requests that wait for a shadow; what comes beyond is dropped")
+    shadow_rows: int = Field(ge=1, description="Rows that wait for a shadow; what comes beyond is dropped")
+    unapproved_share: float = Field(0.0, ge=0, lt=1, description="That a canary judged REVIEW may answer without an approval; 0 for none")
     explain_rows: int = Field(ge=1, description="Rows of one request to explain")
     ready_seconds: float = Field(gt=0, description="From start to ready, at most")
     p99_ms: float = Field(gt=0, description="Latency of a request of one row, at most, in 99 of 100")

@@ -63,9 +63,7 @@ def faults(decision: Decision, number: int, candidate_digest: str, champion: int
         candidate_digest: Of the model that it holds.
         champion: The version that is champion now, or None.
     """
-    found = _hard(decision)
-    if decision.candidate_digest != candidate_digest:
-        found.append(Fault("a decision on another candidate", _NEW))
+    found = _unfit(decision, candidate_digest)
     if champion not in (decision.incumbent_version, number):
         now, then = ("none" if version is None else f"version {version}" for version in (champion, decision.incumbent_version))
         found.append(Fault(f"a decision from before the champion changed: it compared with {then}, the champion is {now}", _AGAIN))
@@ -78,6 +76,44 @@ def held_back(trail: Trail, about: str) -> list[Fault]:
     if row is None or newest(trail, about, *MOVES) is not None:
         return []
     return _hard(Decision.model_validate_json(row.evidence))
+
+
+def untried(trail: Trail, name: str, number: int, candidate_digest: str, dossier_digest: str, at: datetime) -> tuple[list[Fault], bool]:
+    """Return what stands against a version that is to answer anybody at all, as canary.
+
+    It needs what a champion needs, but that the champion may have changed since: a decision on what it holds, no limit that nobody
+    can approve, and an approval if the decision is REVIEW. One that was champion has had all that.
+
+    Args:
+        trail: All rows.
+        name: The model.
+        number: The version.
+        candidate_digest: Of the model that it holds.
+        dossier_digest: The sum of its dossier as it is now.
+        at: When an approval must hold (UTC).
+
+    Returns:
+        The faults, and whether an approval is all that is missing.
+    """
+    about = subject(name, number)
+    if newest(trail, about, *MOVES) is not None:
+        return [], False
+    row = newest(trail, about, Act.DECISION)
+    if row is None:
+        return [Fault("no decision in the audit trail", _NEW)], False
+    decision = Decision.model_validate_json(row.evidence)
+    found = _unfit(decision, candidate_digest)
+    if found or decision.verdict == Verdict.PROMOTE:
+        return found, False
+    held = approval(trail, row, name, number, dossier_digest, at)
+    return ([held], True) if isinstance(held, Fault) else ([], False)
+
+
+def _unfit(decision: Decision, candidate_digest: str) -> list[Fault]:
+    found = _hard(decision)
+    if decision.candidate_digest != candidate_digest:
+        found.append(Fault("a decision on another candidate", _NEW))
+    return found
 
 
 def _hard(decision: Decision) -> list[Fault]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -150,7 +151,15 @@ class Registry:
             raise RegistryError(f"{self.name} must have a champion", "none", "run `make retrain`; a decision of PROMOTE makes one")
         return self._incumbent(self.version(wanted))
 
-    def deployable(self, number: int, mode: Mode, trail: evidence.Trail) -> Deployable:
+    def deployable(
+        self,
+        number: int,
+        mode: Mode,
+        trail: evidence.Trail,
+        at: datetime | None = None,
+        share: float = 1.0,
+        unapproved_share: float = 0.0,
+    ) -> Deployable:
         """Return a version as a step of a rollout may have it.
 
         It counts as champion if alias and trail agree, so that an alias moved by hand serves nobody.
@@ -159,24 +168,32 @@ class Registry:
             number: The version.
             mode: The step.
             trail: All rows of the audit trail.
+            at: When an approval must hold (with its zone); None for now.
+            share: Of the entities that it is to answer as canary; all, if it is not told.
+            unapproved_share: That a canary judged REVIEW may answer without an approval; 0 for none.
 
         Raises:
-            PromotionRefused: If a version that was held back is to answer as canary.
+            PromotionRefused: If a version is to answer as canary without a decision on it, or without an approval that its
+                decision asks for, or although it was held back.
             RegistryError: If there is no such version.
         """
-        version, about = self.version(number), evidence.subject(self.name, number)
-        held_back = evidence.held_back(trail, about)
-        if mode == Mode.CANARY and held_back:
-            found = "; ".join(fault.found for fault in held_back)
-            raise PromotionRefused(f"{about} must be fit to answer as canary", found, f"{held_back[0].mend}; as shadow it may score")
+        version = self.version(number)
         last = evidence.newest(trail, None, *evidence.MOVES)
         by_trail = number if last is None else ChampionChange.model_validate_json(last.evidence).version
-        return Deployable(
-            version=number,
-            package_uri=f"{version.source}",
-            package_digest=version.tags[_PACKAGE],
-            is_champion=number == by_trail == self.version_of(CHAMPION),
-        )
+        is_champion = number == by_trail == self.version_of(CHAMPION)
+        if mode == Mode.CANARY and not is_champion:  # what may answer all may answer a share
+            self._require_tried(version, trail, at or datetime.now(UTC), is_small=share <= unapproved_share)
+        digest = version.tags[_PACKAGE]
+        return Deployable(version=number, package_uri=f"{version.source}", package_digest=digest, is_champion=is_champion)
+
+    def _require_tried(self, version: Any, trail: evidence.Trail, at: datetime, is_small: bool) -> None:
+        """Raise unless a version may be a canary; of a small share it needs no approval."""
+        number, tags = int(version.version), version.tags
+        faults, lacks_approval = evidence.untried(trail, self.name, number, tags[_CANDIDATE], tags.get(DOSSIER, ""), at)
+        if faults and not (is_small and lacks_approval):
+            found, mend = ("; ".join(dict.fromkeys(part)) for part in zip(*faults, strict=True))
+            about = evidence.subject(self.name, number)
+            raise PromotionRefused(f"{about} must be fit to answer as canary", found, f"{mend}; as shadow it may score")
 
     def registered(self, number: int) -> RegisteredModel:
         """Return a version with its aliases as they are.

@@ -134,7 +134,8 @@ class Answers:
         if self._accepted is None or self._accepted[0] != live.revision:
             models = [arm.predictor for arm in (live.champion, live.canary, live.shadow) if arm is not None]
             numeric = frozenset[str]().union(*(model.accepted for model in models))
-            self._accepted = live.revision, Accepted(numeric, frozenset(live.champion.predictor.categorical))
+            champion = live.champion.predictor
+            self._accepted = live.revision, Accepted(numeric, frozenset(champion.categorical), numeric - frozenset(champion.numeric))
         return self._accepted[1]
 
     def _of_flights(self, flights: list[dict[str, Any]], live: Live, accepted: Accepted) -> Asked:
@@ -148,6 +149,7 @@ class Answers:
             unknown = sorted(features.keys() - accepted.numeric - accepted.categorical)
             if unknown:
                 raise request.invalid("no feature has this name", f"flights[{i}].features.{request.shown(unknown[0])}")
+            request.check_values(features, accepted, f"flights[{i}].features")
         current = self.parts.state()
         if current is None:
             raise Rejected(503, "no state", "there is no online state yet: send rows with all features, or publish one", "flights")
@@ -252,9 +254,11 @@ class Answers:
 
     def score_beside(self, job: Job) -> None:
         """Score what another model has answered, and log it; runs off the request path."""
-        found = rounded(job.other.predictor.probabilities(job.other.predictor.encode(job.rows)))
+        encoded = job.other.predictor.encode(job.rows)
+        found = rounded(job.other.predictor.probabilities(encoded))
         if job.other is job.live.champion:
-            self.parts.guard.scored(found, job.probabilities, job.live.revision)
+            entities = [self._entity(row) for row in job.rows]
+            self.parts.guard.scored(found, job.probabilities, job.live.revision, encoded.digests(), entities)
         line = {
             "kind": "shadow",
             "at": datetime.now(UTC),
@@ -340,7 +344,8 @@ class Answers:
         if known_at is None:
             raise request.invalid("must be an instant with its zone, such as 2013-09-05T22:00:00Z", f"{where}.known_at")
         if not issued.at <= known_at <= now + _SKEW:
-            raise request.invalid("must be after the instant that was predicted for, and not in the future", f"{where}.known_at")
+            place = f"{where}.known_at" if "known_at" in entry else where
+            raise request.invalid("must be known after the instant that was predicted for, and not in the future", place)
         return Outcome(name, outcome, known_at)
 
 

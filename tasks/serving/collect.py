@@ -9,12 +9,10 @@ lines whose sum does not fit is kept aside. What is not here: how a line is writ
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +24,7 @@ from tasks.artifacts.serving import Collected
 from tasks.errors import StorageError
 from tasks.lake import predictions, tables
 from tasks.lake.predictions import CAME, CLIENT, OUTCOMES, PREDICTIONS, SHADOWS, SOURCE
-from tasks.serving import journal
+from tasks.serving import files, journal
 from tasks.serving.lines import Columns, Rows, parsed
 from tasks.serving.outcomes import FILE, Given, Outcomes
 
@@ -179,16 +177,12 @@ def _settle(folder: Path, group: _Group) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time collect; the lock goes with the process, however that ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / "collect.lock", os.O_RDWR | os.O_CREAT, 0o640)
-    except OSError as error:
-        raise StorageError(f"{folder} must be writable", f"{error}", "free space or mend permissions, then run again") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        try:
+            held.enter_context(files.locked(folder / "collect.lock"))
+        except OSError as error:
+            raise StorageError(f"{folder} must be writable", f"{error}", "free space or mend permissions, then run again") from error
         yield
-    finally:
-        os.close(file)
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------------

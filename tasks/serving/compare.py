@@ -3,32 +3,34 @@
 Rows of one day share their weather and their congestion, so that whole days are drawn with replacement (Field and Welsh,
 "Bootstrapping clustered data", JRSS B 2007), from which come the interval and its standard error. The interval informs. A canary is
 sent back on a stricter bound, since it is looked at anew with each day of outcomes: the k-th day spends 6 / (pi k)**2 of the policy's
-level, which sums to the level however long the rollout takes (Bonferroni's inequality; Student's t, as days are few).
+level, which sums to the level however long the rollout takes (Bonferroni's inequality; Student's t, as days are few). A day of the
+clock is one look, however often is collected on it: only what was predicted for, and known by, the end of the day before is read.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
-from tasks.artifacts.audit import Act, AuditEntry
+from tasks.artifacts.audit import AuditEntry
 from tasks.artifacts.record import Interval
 from tasks.artifacts.serving import Arm, CanaryReport, Comparison, GuardRules, Routing
 from tasks.lake import audit, predictions
 from tasks.lake.audit import Draft
 from tasks.model.loss import row_log_loss
-from tasks.serving import routing
+from tasks.serving import events, routing
 
 _RESAMPLES = 1_000
 _SEED = 2013  # any: it draws the days
 _TAIL = 0.025  # of an interval of 95 %
 _SHORT = 12  # digits of a package's digest in the log
-_ROLLOUT_DAYS = 60  # a trial that has shown nothing by then is none
+_ROLLOUT_DAYS = 60  # newest days that are read: their number, and with it memory, is bounded; that of the looks is not
 
 
 def judge(lake: str, folder: Path, name: str, rules: GuardRules, zone: str, by: str, now: datetime) -> CanaryReport:
@@ -51,13 +53,11 @@ def judge(lake: str, folder: Path, name: str, rules: GuardRules, zone: str, by: 
         StorageError: If the pointer or the trail cannot be written.
     """
     standing = routing.read(folder)
-    report = compare(_trial_rows(lake), rules, standing, zone, now)
+    report = compare(_trial_rows(lake), rules, standing, zone, now, _begun(lake, standing))
     if report.found is Comparison.WORSE and standing is not None and standing.canary is not None:
-        routing.abort(folder, report.revision, by, f"worse by its outcomes: {report.reason}", now)
-    # The canary goes first. If this was killed between the two, the next time finds the revision, and records it.
-    made = routing.read(folder)
-    if made is not None and made.by == by:
-        _record(lake, name, made, report if made.revision == report.revision + 1 else None)
+        made = routing.abort(folder, report.revision, by, f"worse by its outcomes: {report.reason}", now)
+        if made is not None:  # the canary goes first; if this is killed here, `events.reconcile` records it the next time
+            _record(lake, name, made, report)
     return report
 
 
@@ -68,39 +68,56 @@ def _trial_rows(lake: str) -> pl.DataFrame:
     return predictions.joined(lake, newest - timedelta(days=_ROLLOUT_DAYS), newest, both=True)
 
 
-def _record(lake: str, name: str, made: Routing, report: CanaryReport | None) -> None:
+def _begun(lake: str, routed: Routing | None) -> datetime | None:
+    """Return when, of all days, a row was first asked about that both models scored; None if none was."""
+    challenger = (routed.canary or routed.shadow) if routed is not None else None
+    if routed is None or challenger is None:
+        return None
+    pair = [routed.champion.package_digest[:_SHORT], challenger.package_digest[:_SHORT]]
+    asked = predictions.scan(lake, predictions.PREDICTIONS, predictions.HEAD).filter(pl.col("package").is_in(pair))
+    others = predictions.scan(lake, predictions.SHADOWS, predictions.SHADOW).filter(pl.col("package").is_in(pair))
+    both = asked.join(others.select("prediction_id", other="package"), on="prediction_id").filter(pl.col("package") != pl.col("other"))
+    first: datetime | None = both.select(pl.col("at").min()).collect().item()
+    return first
+
+
+def _record(lake: str, name: str, made: Routing, report: CanaryReport) -> None:
     """Record a revision in the audit trail, once."""
-    subject = f"{name} routing {made.revision}"
 
     def draft(trail: Sequence[AuditEntry]) -> Draft | None:
-        if any((entry.act, entry.by, entry.subject) == (Act.ROUTING, made.by, subject) for entry in trail):
-            return None
-        return Draft(Act.ROUTING, made.by, subject, made.reason, (report or made).model_dump_json(), made.changed_at)
+        return None if events.is_told(trail, name, made) else events.drafted(name, made, report.model_dump_json())
 
     audit.record(lake, draft)
 
 
-def compare(joined: pl.DataFrame, rules: GuardRules, routed: Routing | None, zone: str, now: datetime) -> CanaryReport:
+def compare(
+    joined: pl.DataFrame, rules: GuardRules, routed: Routing | None, zone: str, now: datetime, begun: datetime | None = None
+) -> CanaryReport:
     """Compare the canary, or without one the shadow, with the champion.
 
     Args:
-        joined: Rows of the lake's `predictions.joined`; those of other models, and without an outcome, are left out.
+        joined: Rows of the lake's `predictions.joined`; those of other models, and without an outcome, are left out, and so is
+            what was predicted for the day that `now` is of, or was known on it only.
         rules: How many days it takes, and what is worse.
         routed: Which models are meant; None if all is served by the package that came with the service.
         zone: Time zone of the days that are drawn, by the instants predicted for.
-        now: The clock (UTC).
+        now: The clock (an instant with its zone).
+        begun: When a row was first asked about that both scored, as looks are counted from that day; by default there were as many
+            looks as `joined` has days.
     """
     challenger = (routed.canary or routed.shadow) if routed is not None else None
     if routed is None or challenger is None:
         return _report(routed, None, 0, 0, None, Comparison.OPEN, "there is neither a canary nor a shadow", now)
-    rows = _pairs(joined, routed.champion, challenger).with_columns(
-        day=pl.col("predicted_at").dt.convert_time_zone(zone).dt.date(),
-    )
+    today = now.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    midnight = today.astimezone(UTC)
+    over = joined.filter((pl.col("predicted_at") < midnight) & (pl.col("outcome_known_at") < midnight))
+    rows = _pairs(over, routed.champion, challenger).with_columns(day=pl.col("predicted_at").dt.convert_time_zone(zone).dt.date())
     days = rows.get_column("day").n_unique()
     if days < rules.fewest_outcome_days:
         reason = f"{days} days with outcomes of rows that both scored, of the {rules.fewest_outcome_days} that are needed"
         return _report(routed, challenger, days, rows.height, None, Comparison.OPEN, reason, now)
-    gain, upper = _gain(rows, rules.level, days - rules.fewest_outcome_days + 1)
+    so_far = 0 if begun is None else (today.date() - begun.astimezone(ZoneInfo(zone)).date()).days
+    gain, upper = _gain(rows, rules.level, max(days, so_far) - rules.fewest_outcome_days + 1)
     found, reason = _found(gain, upper, rules.loss)
     return _report(routed, challenger, days, rows.height, gain, found, reason, now)
 

@@ -5,7 +5,13 @@ at again and again, so each look has its own level: of a level A, look k is give
 ever made (the union bound; the series as in Robbins, "Statistical methods related to the law of the iterated logarithm", 1970).
 Both models are compared over the same requests' time, so that a busy hour is a busy hour for both. Memory is bounded.
 
-Counted as independent: requests, and rows for the distribution. Outcomes are compared elsewhere, when they are known.
+Counted as independent: requests, and distinct rows for the distribution. A row that is asked for again (a screen that polls its
+flights) counts once, as its scores say nothing new; rows of few entities say nothing of the distribution. Outcomes are compared
+elsewhere, when they are known.
+
+The level is spent by machine: the workers of one server share it, and each machine has a pointer and a guard of its own. Of m
+machines one or more send a good canary back with a chance of at most m times the level, each for itself alone; who runs many
+divides `level` of the rules by their number.
 """
 
 from __future__ import annotations
@@ -30,6 +36,7 @@ _FAILURE_BLOCKS = 40  # of `fewest_requests`: enough for a few failures in a hun
 _LATENCY_BLOCKS = 10  # of `fewest_requests`: a median needs no more
 _SCORE_BLOCKS = 20  # of `fewest_scores`
 _BINS = 10  # the index is read by deciles
+_FEWEST_ENTITIES = 3 * _BINS  # rows of one are alike: polled while they drift, 20 to 22 sent 3 of 100 good canaries back, 30 sent 1 of 500
 _CHECKS = 4  # failures to answer, failures to score, seconds, distribution: each has its part of the level
 
 
@@ -80,22 +87,34 @@ class Guard:
                     self._seconds[size] = _Seconds(self._rules)
                 self._seconds[size].add(is_canary, seconds)
 
-    def scored(self, champion: Probabilities, canary: Probabilities, revision: int | None = None) -> None:
+    def scored(
+        self,
+        champion: Probabilities,
+        canary: Probabilities,
+        revision: int | None = None,
+        rows: Sequence[bytes] | None = None,
+        entities: Sequence[str] | None = None,
+    ) -> None:
         """Report both models' probabilities of the same rows.
 
         Args:
             champion: Of shape (n,); what is not finite counts as a failure.
             canary: Of shape (n,), of the same rows.
             revision: That they were answered by; one that is over does not count. None for the present one.
+            rows: A short digest of each row as the models read it, of length n: equal ones count once for the distribution, as
+                long as they are among the rows looked at. None if all rows are known to be distinct.
+            entities: Who each row is about, of length n. None if rows are known to be independent of each other.
         """
         is_sound, is_sound_canary = np.isfinite(champion), np.isfinite(canary)
-        both = is_sound & is_sound_canary
+        both = np.flatnonzero(is_sound & is_sound_canary)
+        keys = None if rows is None else [rows[i] for i in both.tolist()]
+        about = None if entities is None else {hash(entities[i]) for i in both.tolist()}
         with self._lock:
             if revision not in (None, self._revision):
                 return
             self._scored.add(False, not is_sound.all())
             self._scored.add(True, not is_sound_canary.all())
-            self._shift.add(np.asarray(champion, np.float64)[both], np.asarray(canary, np.float64)[both])
+            self._shift.add(np.asarray(champion, np.float64)[both], np.asarray(canary, np.float64)[both], keys, about)
 
     def look(self) -> str | None:
         """Return why the canary must be sent back, None if nothing is certain. What was found once stays until the next start."""
@@ -217,18 +236,36 @@ class _Seconds:
         )
 
 
+@dataclass
+class _Scores:
+    """Rows that both scored, by bin of the champion and of the canary; their keys, and who they are about (None: not told)."""
+
+    table: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((_BINS, _BINS), np.int64))
+    keys: list[bytes] = field(default_factory=list)
+    entities: set[int] | None = field(default_factory=set)
+
+
 class _Shift:
-    """Probabilities of both of the same rows, as tables of bins, in blocks of as many rows; the bins are the champion's deciles."""
+    """Probabilities of both of the same distinct rows, as tables of bins, in blocks of as many rows; bins are the champion's deciles.
+
+    A row is known while its block is: what one look sees, it sees once.
+    """
 
     def __init__(self, rules: GuardRules, spending: _Spending) -> None:
         self._rules, self._spending = rules, spending
         self._first: list[tuple[Probabilities, Probabilities]] | None = []  # until there are deciles
         self._edges: Probabilities = np.empty(0)
-        self._blocks: deque[npt.NDArray[np.int64]] = deque(maxlen=_SCORE_BLOCKS)
-        self._open = np.zeros((_BINS, _BINS), np.int64)
+        self._blocks: deque[_Scores] = deque()
+        self._open = _Scores()
+        self._seen: dict[bytes, None] = {}  # keys of all blocks, in their order
         self._is_due = False
 
-    def add(self, champion: Probabilities, canary: Probabilities) -> None:
+    def add(self, champion: Probabilities, canary: Probabilities, keys: Sequence[bytes] | None, entities: set[int] | None) -> None:
+        if keys is not None:
+            new = self._unseen(keys)
+            champion, canary = champion[new], canary[new]
+        held = self._open.entities
+        self._open.entities = None if held is None or entities is None else held | entities
         if self._first is not None:
             self._first.append((champion, canary))
             if sum(len(part) for part, _ in self._first) < self._rules.fewest_scores:
@@ -236,16 +273,35 @@ class _Shift:
             champion, canary = (np.concatenate(parts) for parts in zip(*self._first, strict=True))
             self._edges, self._first = np.quantile(champion, np.arange(1, _BINS) / _BINS), None
         rows, columns = (np.searchsorted(self._edges, given) for given in (champion, canary))
-        np.add.at(self._open, (rows, columns), 1)
-        if self._open.sum() >= self._rules.fewest_scores:
-            self._blocks.append(self._open)
-            self._open, self._is_due = np.zeros((_BINS, _BINS), np.int64), True
+        np.add.at(self._open.table, (rows, columns), 1)
+        if self._open.table.sum() >= self._rules.fewest_scores:
+            self._close()
+
+    def _unseen(self, keys: Sequence[bytes]) -> list[int]:
+        """Return the places of rows that are not among those counted, and take them as seen."""
+        new = []
+        for place, key in enumerate(keys):
+            if key not in self._seen:
+                self._seen[key] = None
+                self._open.keys.append(key)
+                new.append(place)
+        return new
+
+    def _close(self) -> None:
+        self._blocks.append(self._open)
+        self._open, self._is_due = _Scores(), True
+        if len(self._blocks) > _SCORE_BLOCKS:
+            for key in self._blocks.popleft().keys:
+                del self._seen[key]
 
     def due(self) -> Callable[[], str | None] | None:
         if not self._is_due:
             return None
+        told = [block.entities for block in self._blocks if block.entities is not None]
+        if len(told) == len(self._blocks) and len(set().union(*told)) < _FEWEST_ENTITIES:
+            return None
         self._is_due = False
-        table, level = np.sum(self._blocks, axis=0), self._spending.next()
+        table, level = np.sum([block.table for block in self._blocks], axis=0), self._spending.next()
         return lambda: self._judge(table, level)
 
     def _judge(self, table: npt.NDArray[np.int64], level: float) -> str | None:

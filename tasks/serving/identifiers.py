@@ -11,13 +11,13 @@ import hmac
 import os
 import re
 import secrets
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.errors import ServingError, StorageError
+from tasks.serving import files
 
 _MAC = 16  # hex digits
 _BLOCK = 64  # bytes, of SHA-256
@@ -114,16 +114,6 @@ def secret(path: Path) -> bytes:
 
 
 def _make(path: Path) -> None:
-    """Write a secret beside its place, then link it there: whole or not at all, and never over one that stands."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(file, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(32) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        with suppress(FileExistsError):  # another process was faster
-            os.link(partial, path)
-    finally:
-        partial.unlink()
+    with files.locked(path.with_suffix(".lock")):
+        if not path.exists():  # else another process was faster
+            files.replace(path, secrets.token_hex(32).encode() + b"\n", 0o600)

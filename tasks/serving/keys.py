@@ -7,10 +7,8 @@ step, so that a reader sees it before or after, never between. What is not here:
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +20,7 @@ from pydantic import ValidationError
 
 from tasks.artifacts.serving import Key, Keyring, Role
 from tasks.errors import ServingError, StorageError
+from tasks.serving import files
 
 FILE = "keys.json"
 
@@ -215,13 +214,8 @@ def _parsed(path: Path) -> Keyring:
 def _changing(path: Path) -> Iterator[Keyring]:
     """Give the keys as they are while no other process can change them."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.locked(path.with_suffix(".lock")):
             yield read(path)
-        finally:
-            os.close(lock)  # which frees it
     except OSError as error:
         raise StorageError(f"{path} must be writable", f"{error}", "free space or mend permissions, then try again") from error
 
@@ -231,13 +225,4 @@ def _replace(path: Path, ring: Keyring, changed: list[Key], before: Before | Non
     if before is not None:
         before(changed)
     kept = {key.id: key for key in [*ring.keys, *reversed(changed)]}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    file = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(file, "w", encoding="utf-8") as stream:
-            stream.write(Keyring(keys=list(kept.values())).model_dump_json(indent=1) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    files.replace(path, Keyring(keys=list(kept.values())).model_dump_json(indent=1).encode() + b"\n", 0o600)

@@ -6,6 +6,7 @@ the form at all counts as damaged.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from tasks.lake.predictions import HEAD, INSTANT, SHADOW
 
+_MOST = int(np.finfo(np.float32).max)
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, pl.exceptions.PolarsError)
 
 
@@ -101,7 +104,7 @@ def _predictions(lines: Sequence[dict[str, Any]], columns: Columns, segment: str
     rows: list[Mapping[str, Any]] = [row for line in lines for row in line["request"]["rows"]]
     if any(len(line["predictions"]) != len(line["request"]["rows"]) for line in lines):
         raise ValueError("a line must have a prediction a row")
-    numbers = np.array([[row.get(name) for name in columns.numeric] for row in rows], np.float32).reshape(len(rows), len(columns.numeric))
+    numbers, beyond = _numbers(rows, columns.numeric)
     texts = [*columns.categorical, *([columns.key] if columns.key else [])]
     made = {
         "prediction_id": [told["prediction_id"] for _, told in predictions],
@@ -124,7 +127,26 @@ def _predictions(lines: Sequence[dict[str, Any]], columns: Columns, segment: str
     known = frozenset(schema.names())
     # Last: lines that are looked at again, one by one, must not count twice.
     unknown.update(f"the feature {name!r}"[:80] for row in rows if not row.keys() <= known for name in row.keys() - known)
+    unknown.update(beyond)
     return found
+
+
+def _numbers(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[NDArray[np.float32], Counter[str]]:
+    """Return the numbers of rows (n, columns), NaN where there is none; and how many no column takes, which become NaN."""
+    held = [[row.get(name) for name in names] for row in rows]
+    with np.errstate(over="ignore"):
+        try:
+            numbers = np.array(held, np.float32)
+        except OverflowError:  # an integer that not even a double takes; a service that does not read the feature lets it pass
+            numbers = np.array([[_cut(value) for value in row] for row in held], np.float32)
+    numbers = numbers.reshape(len(rows), len(names))
+    beyond = np.isinf(numbers)
+    numbers[beyond] = np.nan
+    return numbers, Counter({f"a number beyond all bounds of {names[i]!r}"[:80]: int(n) for i, n in enumerate(beyond.sum(axis=0)) if n})
+
+
+def _cut(value: Any) -> Any:
+    return math.inf if isinstance(value, int) and abs(value) > _MOST else value
 
 
 def _shadows(lines: Sequence[dict[str, Any]], segment: str) -> pl.DataFrame:

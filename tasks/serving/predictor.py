@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def digests(self) -> list[bytes]:
+        """Return a short digest of each row: equal rows, equal digests."""
+        rows = zip(self.values, self.codes, strict=True)
+        return [blake2b(values.tobytes() + codes.tobytes(), digest_size=8).digest() for values, codes in rows]
 
     def __getitem__(self, rows: npt.NDArray[np.bool_] | slice) -> Encoded:
         return Encoded(self.values[rows], self.codes[rows])

@@ -65,10 +65,12 @@ class Accepted:
     Attributes:
         numeric: A number or null each; left out they are null.
         categorical: A string each.
+        unread: Numeric ones that no array of the model has, so that their bounds have to be looked at here.
     """
 
     numeric: frozenset[str]
     categorical: frozenset[str]
+    unread: frozenset[str] = frozenset()
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -157,6 +159,9 @@ def check_rows(rows: Sequence[dict[str, Any]], accepted: Accepted) -> None:
             and all(type(row[name]) is str and len(row[name]) <= _LONGEST_TEXT for name in texts)
             and type(row.get(ROW_ID, "")) is str
             and len(row.get(ROW_ID, "")) <= _LONGEST_TEXT
+            and all(
+                type(value) not in _NUMBERS or -_LARGEST <= value <= _LARGEST for value in map(row.__getitem__, accepted.unread & names)
+            )
         ):
             check_values(row, accepted, f"rows[{number}]")
 

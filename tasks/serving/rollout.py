@@ -1,12 +1,15 @@
 """Rollout: who answers next, step by step, each step a row of the audit trail before it is done.
 
 The row is written while the pointer is locked: a kill between leaves a row of what was not done, and the same call does it.
-What *not* to trust is checked again here: a package is copied and compared before the pointer names it.
+What *not* to trust is checked again here: a package is copied and compared before the pointer names it, and dropped when neither
+the pointer nor its history names it any more.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -14,12 +17,15 @@ from pathlib import Path
 
 from tasks.artifacts.audit import Act
 from tasks.artifacts.serving import Arm, Deployable, Mode, Routing
-from tasks.errors import BundleError, ServingError
+from tasks.errors import BundleError, ServingError, StorageError
 from tasks.lake import audit
 from tasks.model import bundle
 from tasks.serving import routing
 
 log = logging.getLogger(__name__)
+
+_PARTIAL = ".partial"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Record = Callable[[Routing], None]
 """Writes a row on a routing that is about to stand."""
@@ -74,14 +80,18 @@ def advance(
         The routing that stands now.
 
     Raises:
-        ServingError: If the step cannot be taken from what stands, or the pointer is broken.
+        ServingError: If the step cannot be taken from what stands, the model reads other categories than the champion beside it, or
+            the pointer is broken.
         BundleError: If the package is altered or another one.
         StorageError: If the folder cannot be written.
         LakeError: If the audit trail is broken.
     """
     _require(deployable, mode, share, by, reason)
     if deployable is not None and package is not None and mode != Mode.ABORT:
-        _plan(routing.read(folder), deployable, mode, share)  # before anything is copied
+        standing = routing.read(folder)
+        _plan(standing, deployable, mode, share)  # before anything is copied
+        bundle.verify(package, deployable.package_digest)
+        _require_inputs(folder, standing, deployable, package, mode)
         stock(folder, package, deployable.package_digest)
 
     def make(standing: Routing | None) -> Routing:
@@ -89,6 +99,9 @@ def advance(
         if standing is not None and standing == standing.model_copy(update=arms):
             log.info("revision %d says so already: nothing to do", standing.revision)
             return standing
+        if deployable is not None and package is not None and mode != Mode.ABORT:
+            _require_inputs(folder, standing, deployable, package, mode)  # the champion may be another one by now
+            _copy(folder, package, deployable.package_digest)  # nobody named it until now: another step may have dropped it
         revision = 1 if standing is None else standing.revision + 1
         made = Routing(revision=revision, by=by.strip(), reason=_told(deployable, mode, share, reason), changed_at=now, **arms)
         record(made)
@@ -96,6 +109,10 @@ def advance(
 
     stands = routing.change(folder, make)
     log.info("revision %d stands", stands.revision)
+    try:
+        _drop_unnamed(folder)
+    except (ServingError, StorageError) as error:  # the step is done: what could not be dropped must not say otherwise
+        log.warning("packages that nobody names were left: %s", error)
     return stands
 
 
@@ -166,22 +183,42 @@ def stock(folder: Path, package: Path, digest: str) -> None:
         StorageError: If it cannot be written.
     """
     bundle.verify(package, digest)
+    if not _is_whole(routing.package(folder, digest), digest):
+        with routing.locked(folder):
+            _copy(folder, package, digest)
+
+
+def _copy(folder: Path, package: Path, digest: str) -> None:
+    """Copy a package, unless it is there; only the holder of the lock does."""
     target = routing.package(folder, digest)
-    if _is_whole(target, digest):
+    if _is_whole(target, digest):  # another process was faster
         return
-    partial = target.with_name(f".{digest}.partial")
-    with routing.locked(folder):
-        if _is_whole(target, digest):  # another process was faster
-            return
-        try:
-            shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
-            shutil.copytree(package, partial)
-            bundle.verify(partial, digest)
-            shutil.rmtree(target, ignore_errors=True)  # what stands there is altered: workers refuse it
-            partial.replace(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    partial = target.with_name(f".{digest}{_PARTIAL}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of one that was killed
+        shutil.copytree(package, partial)
+        bundle.verify(partial, digest)
+        shutil.rmtree(target, ignore_errors=True)  # what stands there is altered: workers refuse it
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     log.info("copied package %s", digest[:12])
+
+
+def _drop_unnamed(folder: Path) -> None:
+    """Remove packages that neither the pointer nor its history names: nobody can go back to them without a copy.
+
+    What cannot be removed is left for the next step: this one is done.
+    """
+    with routing.locked(folder):
+        standing = routing.read(folder)
+        named = [*routing.earlier(folder), *([] if standing is None else [standing])]
+        kept = {arm.package_digest for found in named for arm in routing.arms(found).values()}
+        for path in (folder / routing.PACKAGES).glob("*"):
+            is_partial = path.name.startswith(".") and path.name.endswith(_PARTIAL)  # of a copy that was killed
+            if is_partial or (_DIGEST.fullmatch(path.name) and path.name not in kept):
+                shutil.rmtree(path, ignore_errors=True)
+                log.info("dropped package %s: no revision that is kept names it", path.name.lstrip(".")[:12])
 
 
 def _is_whole(folder: Path, digest: str) -> bool:
@@ -206,6 +243,34 @@ def _require(deployable: Deployable | None, mode: Mode, share: float, by: str, r
     if wrong:
         found, mend = ("; ".join(part) for part in zip(*wrong, strict=True))
         raise ServingError(f"the step {mode.value} must say what it does, who does it and why", found, mend)
+
+
+def _require_inputs(folder: Path, standing: Routing | None, deployable: Deployable, package: Path, mode: Mode) -> None:
+    """Raise if a model that is tried beside the champion reads other categories: its callers send the champion's, and all of them.
+
+    Alone it may answer: then it is what tells callers what to send. Numbers may be missing, and are no matter.
+
+    Raises:
+        ServingError: Naming what differs.
+    """
+    if mode == Mode.FULL or standing is None:
+        return
+    own, champion = (_categories(path) for path in (package, routing.package(folder, standing.champion.package_digest)))
+    told = (("it reads {} besides", own - champion), ("it does not read {}", champion - own))
+    found = "; ".join(text.format(", ".join(sorted(names))) for text, names in told if names)
+    if found:
+        expected = f"version {deployable.version} must read the champion's categories to be {mode.value}"
+        mend = "train it on the champion's categories, or have it approved, tell the callers and route it with `MODE=full`"
+        raise ServingError(expected, found, mend)
+
+
+def _categories(package: Path) -> set[str]:
+    """Return the categorical features that a package's card names."""
+    try:
+        return set(json.loads((package / "card.json").read_text())["categorical_features"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found, mend = type(error).__name__, "route the champion again, which copies its package, or package the model again"
+        raise ServingError(f"{package / 'card.json'} must name the categorical features", found, mend) from error
 
 
 def _plan(standing: Routing | None, deployable: Deployable | None, mode: Mode, share: float) -> dict[str, Arm | float | None]:

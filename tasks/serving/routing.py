@@ -6,9 +6,7 @@ What is *not* here: what a revision means for a worker (`revisions`), and who ma
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from pydantic import ValidationError
 
 from tasks.artifacts.serving import Arm, Routing
 from tasks.errors import ServingError, StorageError
+from tasks.serving import files
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +81,7 @@ def locked(folder: Path) -> Iterator[None]:
         StorageError: If something cannot be written, then or while it is held.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOCK).open("a") as lock:  # closing it lets go
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with files.locked(folder / LOCK):
             yield
     except OSError as error:
         raise StorageError(f"{folder} must be writable", f"{error}", "free space or mend permissions, then run again") from error
@@ -208,15 +205,4 @@ def _keep(folder: Path, routing: Routing) -> None:
 
 
 def _replace(path: Path, routing: Routing) -> None:
-    """Replace a file in one step that outlives a loss of power; only the holder of the lock does."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(routing.model_dump_json(indent=1).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    files.replace(path, routing.model_dump_json(indent=1).encode() + b"\n", 0o644)

@@ -39,10 +39,10 @@ class Job:
 
 
 class Shadow:
-    """A queue of bounded length, and one thread that works it off.
+    """A queue of bounded rows, and one thread that works it off.
 
     Args:
-        most: Jobs that may wait: the memory that a slow shadow can take.
+        most: Rows that may wait: the memory that a slow shadow can take. A job of more is taken only if nothing waits.
         score: Scores a job. What it raises is counted and told by its name, and the next job follows.
 
     Attributes:
@@ -54,6 +54,7 @@ class Shadow:
         self.dropped = self.failed = 0
         self._most, self._score = most, score
         self._waiting: deque[Job] = deque()
+        self._rows = 0  # that wait
         self._changed = threading.Condition()
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="shadow", daemon=True)
@@ -66,10 +67,11 @@ class Shadow:
             False if it was dropped.
         """
         with self._changed:  # held for a moment only: never while a job is scored
-            if self._is_closed or len(self._waiting) >= self._most:
+            if self._is_closed or (self._waiting and self._rows + _size(job) > self._most):
                 self.dropped += 1
                 return False
             self._waiting.append(job)
+            self._rows += _size(job)
             self._changed.notify()
             return True
 
@@ -79,6 +81,7 @@ class Shadow:
             self._is_closed = True
             self.dropped += len(self._waiting)
             self._waiting.clear()
+            self._rows = 0
             self._changed.notify()
         if self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_SECONDS)
@@ -96,4 +99,12 @@ class Shadow:
     def _next(self) -> Job | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_closed)
-            return None if self._is_closed else self._waiting.popleft()
+            if self._is_closed:
+                return None
+            job = self._waiting.popleft()
+            self._rows -= _size(job)
+            return job
+
+
+def _size(job: Job) -> int:
+    return max(len(job.rows), 1)  # one without rows takes memory too

@@ -7,7 +7,6 @@ made of them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -23,6 +22,7 @@ from pydantic import ValidationError
 from tasks.artifacts.serving import State
 from tasks.errors import BundleError, StorageError
 from tasks.model import bundle
+from tasks.serving import files
 
 T = TypeVar("T")
 
@@ -50,7 +50,8 @@ def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, e
         StorageError: If it cannot be written.
     """
     states = folder / STATES
-    with _written(folder), _alone(folder):
+    with _written(folder), files.locked(folder / "state.lock"):
+        states.mkdir(exist_ok=True)
         for left in states.glob(f"*{_PARTIAL}*"):  # of a publication that was killed: there is one at a time
             shutil.rmtree(left)
         digest = bundle.write(states / _PARTIAL, lambda partial: _write(partial, tables))
@@ -63,7 +64,7 @@ def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, e
         instant = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
         state = State(as_of=instant, digest=digest, flights=tables[events].height, uri=str(place))
         before = _digest(folder)
-        _replace(folder / POINTER, state.model_dump_json(indent=1) + "\n")
+        files.replace(folder / POINTER, state.model_dump_json(indent=1).encode() + b"\n", 0o644)
         _forget(states, keep=[digest, *([before] if before else [])])
     return state
 
@@ -144,15 +145,6 @@ def _digest(folder: Path) -> str | None:
         return None
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # else a machine that loses power may come back with an empty pointer
-    partial.replace(path)
-
-
 def _forget(states: Path, keep: list[str]) -> None:
     """Remove all states but the newest ones."""
     os.utime(states / keep[0])
@@ -161,15 +153,6 @@ def _forget(states: Path, keep: list[str]) -> None:
     for place in newest:
         if place.name not in kept:
             shutil.rmtree(place, ignore_errors=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time publish; the lock goes with the process, however that ends."""
-    (folder / STATES).mkdir(parents=True, exist_ok=True)
-    with open(folder / "state.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

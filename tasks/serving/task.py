@@ -125,7 +125,7 @@ def collect(features: LazyFrame[Features]) -> Collected:
 
 @stage(cached=False, resources=LIGHT)
 def judge_rollout(collected: Collected) -> CanaryReport:
-    """Drop a canary that is worse than the champion by what came, and record in the audit trail what the service did by itself.
+    """Record in the audit trail what the service did by itself, and drop a canary that is worse than the champion by what came.
 
     Args:
         collected: What was collected before; the lake is read after it is there.
@@ -137,9 +137,12 @@ def judge_rollout(collected: Collected) -> CanaryReport:
     from tasks.usecase import source
 
     by, now = f"{__name__}.judge_rollout", datetime.now(UTC)
-    report = compare.judge(lake_uri(), serving_folder(), policy.MODEL_NAME, policy.SERVICE.guard, source.LOCAL_ZONE, by, now)
-    publish("rollout", predictions.rollout(report))
-    events.record(lake_uri(), serving_folder() / "events", policy.MODEL_NAME)
+    try:
+        events.record(lake_uri(), serving_folder() / "events", policy.MODEL_NAME)
+        events.reconcile(lake_uri(), serving_folder(), policy.MODEL_NAME)
+    finally:  # a canary that is worse goes back even where it cannot be told
+        report = compare.judge(lake_uri(), serving_folder(), policy.MODEL_NAME, policy.SERVICE.guard, source.LOCAL_ZONE, by, now)
+        publish("rollout", predictions.rollout(report))
     return report
 
 

@@ -66,7 +66,7 @@ class Worker:
             outcomes=Outcomes(folder / "outcomes.db"),
             metrics=self._metrics,
             guard=Guard(rules.guard, workers),
-            shadow=Shadow(rules.shadow_queue, lambda job: self.answers.score_beside(job)),
+            shadow=Shadow(rules.shadow_rows, lambda job: self.answers.score_beside(job)),
             state=self._current_state,
         )
         self.answers = Answers(self.parts)

@@ -6,7 +6,7 @@ Offline never imports this module, so that a change here makes no features anew.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,21 +43,47 @@ def completed(flight: Mapping[str, Any]) -> dict[str, Any]:
     The hour of a departure that is not given is the first of its name: at the end of summer time one comes twice.
 
     Raises:
-        ContractViolation: If there is no such day or time of day.
+        ContractViolation: If there is no such day or time of day, or `time_hour` is not the instant of its hour; it names the field.
     """
+    day = _day_of(flight)
+    _require_time_of_day("sched_dep_time", flight["sched_dep_time"], 2359)  # the contract has an `hour` of at most 23
+    _require_time_of_day("sched_arr_time", flight["sched_arr_time"], 2400)
     hour, minute = divmod(flight["sched_dep_time"], 100)
+    instants = _instants_of(day, hour)
+    if not instants:
+        expected = f"sched_dep_time must be a time that there is in {LOCAL_ZONE} on its day"
+        raise ContractViolation(expected, f"{flight['sched_dep_time']:04d} when clocks go forward", "take it from the timetable")
+    given = flight.get("time_hour")
+    if given is not None and given not in instants:
+        words = " or ".join(f"{instant:%Y-%m-%dT%H:%M:%SZ}" for instant in instants)
+        expected = f"time_hour must be the instant of the hour of sched_dep_time in {LOCAL_ZONE}, here {words}"
+        raise ContractViolation(expected, f"{given}", "leave it out, or mend the flight's day and time")
+    return {**flight, "hour": hour, "minute": minute, "time_hour": given or instants[0]}
+
+
+def _day_of(flight: Mapping[str, Any]) -> date:
     try:
-        departure = datetime(flight["year"], flight["month"], flight["day"], hour, minute, tzinfo=ZoneInfo(LOCAL_ZONE))
-    except ValueError as error:
-        raise ContractViolation(
-            "year, month, day and sched_dep_time must be a day and a time of day (HHMM, 0000 to 2359)",
-            f"{flight['year']}-{flight['month']}-{flight['day']} {flight['sched_dep_time']:04d}",
-            "complete the flight from the timetable",
-        ) from error
-    if not (flight["sched_arr_time"] % 100 < 60):
-        raise ContractViolation("sched_arr_time must be a time of day (HHMM)", f"{flight['sched_arr_time']}", "take it from the timetable")
-    given = flight.get("time_hour") or departure.replace(minute=0).astimezone(UTC)
-    return {**flight, "hour": hour, "minute": minute, "time_hour": given}
+        return date(flight["year"], flight["month"], flight["day"])
+    except (ValueError, OverflowError) as error:
+        found = f"{flight['year']}-{flight['month']}-{flight['day']}"
+        raise ContractViolation("day must be a day of month and year", found, "take it from the timetable") from error
+
+
+def _require_time_of_day(name: str, value: int, last: int) -> None:
+    if not (0 <= value <= last and value % 100 < 60):
+        midnight = "; midnight at the end of a day is 0 of the next" if last < 2400 else ""
+        raise ContractViolation(f"{name} must be a time of day (HHMM, 0 to {last}{midnight})", f"{value}", "take it from the timetable")
+
+
+def _instants_of(day: date, hour: int) -> list[datetime]:
+    """Return the instants (UTC) at which an hour of a local day begins: one; none or two where the clocks change."""
+    zone = ZoneInfo(LOCAL_ZONE)
+    first = datetime(day.year, day.month, day.day, hour, tzinfo=zone)
+    try:
+        instants = sorted({first.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
+    except OverflowError:  # at the ends of the calendar
+        return []
+    return [instant for instant in instants if instant.astimezone(zone).replace(tzinfo=None) == first.replace(tzinfo=None)]
 
 
 class Online:

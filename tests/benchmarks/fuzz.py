@@ -39,6 +39,7 @@ from tests.unit.usecase.toy import flight, reading, tables_of
 
 REQUESTS = 6_000
 _MOST_ERROR_BYTES = 2_000
+_SHOWN = 100  # faults of a kind
 _NEW_REVISION = 100  # requests; a person of the fuzz sends canaries back
 RULES = policy.SERVICE.model_copy(
     update={"most_rows": 30, "most_bytes": 30_000, "explain_rows": 3, "poll_seconds": 0.05, "requests_per_second": 1e6, "burst": 1_000_000}
@@ -391,7 +392,7 @@ def main() -> None:
             seconds = time.perf_counter() - started
             fuzzed.finish()
             for found in fuzzed.faults.values():
-                for text in found[:12]:
+                for text in found[:_SHOWN]:
                     print(text, file=sys.stderr)
             publish("fuzz", list(figures(fuzzed, seconds)))
     finally:

@@ -75,7 +75,7 @@ def test_everything_is_in_it(package: Package) -> None:
 
 
 def test_a_fan_out_runs_as_its_task_does(package: Package) -> None:
-    assert set(package.maps) == {"tasks.training.task.score_fold"}
+    assert set(package.maps) == {"tasks.training.task.score_fold", "tasks.serving.task.score_day"}
     for name, fanned in package.maps.items():
         alone = package.tasks[name].template
         assert fanned.template.container.resources == alone.container.resources
@@ -170,13 +170,15 @@ def test_retrain_composes_the_single_workflows(package: Package) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cron", "workflow"),
+    ("name", "cron", "workflow", "free"),
     [
-        ("evergreen-nightly-monitor", r"0 \d+ \* \* \*", "workflows.monitor.monitor"),  # every day
-        ("evergreen-weekly-retrain", r"0 \d+ \* \* \d", "workflows.retrain.retrain"),  # one day of the week
+        ("evergreen-nightly-monitor", r"0 16 \* \* \*", "workflows.monitor.monitor", {"config"}),  # every day
+        ("evergreen-nightly-collect", r"0 (1[7-9]|2\d) \* \* \*", "workflows.collect.collect", set()),  # and after that
+        ("evergreen-hourly-state", r"\d+ \* \* \* \*", "workflows.serving_state.serving_state", set()),  # every hour
+        ("evergreen-weekly-retrain", r"0 \d+ \* \* \d", "workflows.retrain.retrain", {"config"}),  # one day of the week
     ],
 )
-def test_schedules(package: Package, name: str, cron: str, workflow: str) -> None:
+def test_schedules(package: Package, name: str, cron: str, workflow: str, free: set[str]) -> None:
     spec = package.plans[name].spec
     schedule = spec.entity_metadata.schedule
     assert re.fullmatch(cron, schedule.cron_schedule.schedule)
@@ -184,7 +186,7 @@ def test_schedules(package: Package, name: str, cron: str, workflow: str) -> Non
     assert "as_of" in package.workflows[workflow].template.interface.inputs.variables
     assert spec.workflow_id.name == workflow
     assert {key: value.scalar.primitive.string_value for key, value in spec.fixed_inputs.literals.items()} == {"source": SOURCE}
-    assert set(spec.default_inputs.parameters) == {"as_of", "config"}
+    assert set(spec.default_inputs.parameters) == {"as_of"} | free
     (notification,) = spec.entity_metadata.notifications
     assert list(notification.email.recipients_email) == list(ALERT_EMAILS)
     assert set(notification.phases) == ON_FAILURE
@@ -192,7 +194,9 @@ def test_schedules(package: Package, name: str, cron: str, workflow: str) -> Non
 
 def test_only_the_scheduled_plans_have_a_schedule(package: Package) -> None:
     scheduled_plans = {name for name, plan in package.plans.items() if plan.spec.entity_metadata.HasField("schedule")}
-    assert scheduled_plans == {"evergreen-nightly-monitor", "evergreen-weekly-retrain"}
+    assert scheduled_plans == {
+        *("evergreen-nightly-monitor", "evergreen-nightly-collect", "evergreen-hourly-state", "evergreen-weekly-retrain")
+    }
 
 
 def test_what_is_launched_by_hand_or_by_the_monitor(package: Package) -> None:
@@ -207,9 +211,12 @@ def test_what_is_launched_by_hand_or_by_the_monitor(package: Package) -> None:
 def test_schedules_wait_for_a_person_to_activate_them() -> None:
     """Not in the protobufs: the client that registers acts on it."""
     assert not scheduled.nightly_monitor.should_auto_activate
+    assert not scheduled.nightly_collect.should_auto_activate
+    assert not scheduled.hourly_state.should_auto_activate
     assert not scheduled.weekly_retrain.should_auto_activate
     assert not manual.manual_retrain.should_auto_activate
     assert not triggered.drift_triggered_retrain.should_auto_activate
     assert set(LAUNCH_PLANS.values()) == {
-        *(scheduled.nightly_monitor, scheduled.weekly_retrain, manual.manual_retrain, triggered.drift_triggered_retrain)
+        *(scheduled.nightly_monitor, scheduled.nightly_collect, scheduled.hourly_state, scheduled.weekly_retrain),
+        *(manual.manual_retrain, triggered.drift_triggered_retrain),
     }

@@ -540,8 +540,8 @@ def test_nothing_is_done_on_a_broken_trail(house: House) -> None:
     assert house.aliases[0] == 1
 
 
-def deployable(house: House, number: int, mode: Mode = Mode.FULL) -> Deployable:
-    return house.registry.deployable(number, mode, audit.read(house.lake))
+def deployable(house: House, number: int, mode: Mode = Mode.FULL, at: datetime = AT, **given: float) -> Deployable:
+    return house.registry.deployable(number, mode, audit.read(house.lake), at, **given)
 
 
 def test_a_version_is_named_to_be_routed_to(house: House) -> None:
@@ -562,7 +562,77 @@ def test_one_that_was_held_back_may_be_shadow_and_no_canary(house: House) -> Non
     assert deployable(house, 2, Mode.SHADOW).version == 2
     with pytest.raises(PromotionRefused, match=r"version 2 must be fit to answer as canary; got HOLD.*as shadow it may score"):
         deployable(house, 2, Mode.CANARY)
-    assert deployable(house, 3, Mode.CANARY).version == 3
+    assert deployable(house, 3, Mode.SHADOW).version == 3
+
+
+def _nothing(house: House) -> None:
+    pass
+
+
+def _review(house: House) -> None:
+    house.register("b", Verdict.REVIEW)
+
+
+def _review_expired(house: House) -> None:
+    _review(house)
+    house.approve(2, AT - timedelta(hours=HOURS))
+
+
+def _review_newer_decision(house: House) -> None:
+    _review(house)
+    _newer_decision(house)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (_no_decision, r"version 2 must be fit to answer as canary; got no decision in the audit trail.*make retrain.*as shadow it may"),
+        (_another_candidate, "a decision on another candidate"),
+        (_review, r"REVIEW without a valid approval\..*make approve VERSION=2"),
+        (_review_expired, "expired at 2013-10-01 08:00 UTC"),
+        (_review_newer_decision, "from before the newest decision"),
+        (_hard_limit, "HOLD"),
+    ],
+)
+def test_a_canary_needs_what_a_champion_needs(house: House, prepare: Callable[[House], None], words: str) -> None:
+    house.promote(house.register("a"))
+    prepare(house)
+    assert deployable(house, 2, Mode.SHADOW).version == 2
+    for share in (0.001, 0.999):
+        with pytest.raises(PromotionRefused, match=words):
+            deployable(house, 2, Mode.CANARY, share=share)
+
+
+def test_a_promoted_or_approved_one_may_be_canary(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b")
+    house.register("c", Verdict.REVIEW)
+    house.approve(3)
+    for number in (2, 3):
+        assert deployable(house, number, Mode.CANARY, share=0.999).version == number
+
+
+def test_an_unapproved_one_may_have_the_share_that_the_policy_gives(house: House) -> None:
+    house.promote(house.register("a"))
+    house.register("b", Verdict.REVIEW)
+    house.registry.register(judged(house.registry, house.folder, "c", Verdict.PROMOTE))
+    house.register("d", Verdict.HOLD)
+    assert deployable(house, 2, Mode.CANARY, share=0.05, unapproved_share=0.05).version == 2
+    for number, share in ((2, 0.06), (2, float("nan")), (3, 0.01), (4, 0.01)):  # beyond it; no share; no decision; held back
+        with pytest.raises(PromotionRefused):
+            deployable(house, number, Mode.CANARY, share=share, unapproved_share=0.05)
+    with pytest.raises(PromotionRefused, match="REVIEW"):
+        deployable(house, 2, Mode.CANARY, unapproved_share=0.05)  # of a share that is not told
+
+
+def test_one_that_is_or_was_champion_may_be_canary(house: House) -> None:
+    house.register("a", Verdict.REVIEW)
+    house.approve(1)
+    house.promote(1)
+    later = AT + timedelta(hours=2 * HOURS)
+    assert deployable(house, 1, Mode.CANARY, later).is_champion, "its approval did its work"
+    house.promote(house.register("b"))
+    assert deployable(house, 1, Mode.CANARY, later).version == 1
 
 
 def test_an_alias_moved_by_hand_makes_nobody_answer_all(house: House) -> None:
@@ -577,3 +647,4 @@ def test_a_champion_from_before_the_trail_may_answer_all(house: House) -> None:
     house.registry.register(judged(house.registry, house.folder, "a", Verdict.PROMOTE))
     house.registry.make_champion(1, None)
     assert deployable(house, 1).is_champion
+    assert deployable(house, 1, Mode.CANARY).is_champion, "what may answer all may answer a share"

@@ -179,5 +179,7 @@ def test_flights_take_their_features_from_the_state_and_tell_its_age(tmp_path: P
         assert line["predictions"][0]["predicted_at"] == "2013-09-05T20:00:00Z"
         status, told, _ = service.ask("POST", "/predict", {"flights": [{"features": {"colour": 1}}]})
         assert (status, told["error"]["where"]) == (400, "flights[0].features.colour")
+        status, told, _ = service.ask("POST", "/predict", {"flights": [{}, {"features": {"carrier": None}}]})
+        assert (status, told["error"]["where"]) == (400, "flights[1].features.carrier")
         status, told, _ = service.ask("POST", "/predict", {"flights": [{}, {"bad": 1}]})
         assert (status, told["error"]) == (400, {"code": "invalid", "message": "a flight must be good", "where": "flights[1]"})

@@ -161,6 +161,26 @@ def test_a_value_of_another_type_is_a_damaged_line(tmp_path: Path) -> None:
     assert ids(tmp_path, PREDICTIONS) == ["p1", "p2"]
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        10**400,  # which no double takes
+        -(10**400),  # below zero, too
+        2**128,  # a double takes it, a column does not
+        1e300,  # no integer
+    ],
+    ids=["400 digits", "-400 digits", "2**128", "1e300"],
+)
+def test_a_number_that_no_column_takes_leaves_its_prediction(tmp_path: Path, number: float) -> None:
+    rows = [{"distance": number, "wind": 0.5, "carrier": "B6", "flight_id": "f"}, {"distance": 2, "wind": number, "carrier": "B6"}]
+    segment(tmp_path, answer(["p1", "p2"], rows=rows), answer(["p3"], rows=[{"distance": "far", "wind": number, "carrier": "B6"}]))
+    found = collect(str(tmp_path / "lake"), tmp_path, COLUMNS, NO_LABELS)
+    assert (found.record.predictions, found.record.damaged) == (2, 1), "a text is none all the same"
+    assert dict(found.unknown) == {f"a number beyond all bounds of {name!r}": 1 for name in ("distance", "wind")}
+    kept = table(tmp_path, PREDICTIONS).sort("prediction_id").select("prediction_id", "distance", "wind").rows()
+    assert kept == [("p1", None, 0.5), ("p2", 2.0, None)]
+
+
 def test_features_come_and_go(tmp_path: Path) -> None:
     segment(tmp_path, answer(["p1"]))
     run(tmp_path)

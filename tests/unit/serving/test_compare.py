@@ -15,7 +15,7 @@ from tasks.artifacts.serving import Arm, Comparison, GuardRules, Routing
 from tasks.errors import LakeError
 from tasks.lake import audit
 from tasks.serving import compare as module
-from tasks.serving import routing
+from tasks.serving import events, routing
 from tasks.serving.collect import collect
 from tasks.serving.compare import compare, judge
 from tests.unit.serving.test_collect import COLUMNS, answer, labels, segment
@@ -23,7 +23,7 @@ from tests.unit.serving.test_collect import COLUMNS, answer, labels, segment
 pytestmark = pytest.mark.unit
 
 ZONE = "America/New_York"
-NOW = datetime(2026, 3, 20, tzinfo=UTC)
+NOW = datetime(2026, 5, 20, tzinfo=UTC)
 RULES = GuardRules(
     fewest_requests=1, excess_errors=0.1, latency_ratio=2, fewest_scores=1, score_shift=0.1, level=0.01, fewest_outcome_days=7, loss=0.0
 )
@@ -49,6 +49,7 @@ def rows(days: int, worse: float, count: int = 100, seed: int = 0) -> pl.DataFra
             "other_package": np.where(tried, "a" * 12, "b" * 12),
             "other_probability": np.where(tried, ours, theirs),
             "outcome": pl.Series(truth),
+            "outcome_known_at": pl.Series([instant + timedelta(hours=5) for instant in at], dtype=pl.Datetime("us", "UTC")),
         }
     )
 
@@ -126,6 +127,47 @@ def test_a_good_canary_is_seldom_sent_back_however_often_it_is_looked_at() -> No
         by_interval += any(report.gain is not None and report.gain.upper < 0 for report in reports)
     assert back <= 4
     assert back < by_interval, "which the interval alone would not hold to"
+
+
+@pytest.mark.parametrize(
+    ("days", "worse"),
+    [
+        (9, 1.5),  # one that is worse
+        (9, 0.0),  # one that is as good
+        (6, 1.5),  # the next day would be the seventh, but it is not over
+    ],
+)
+def test_many_collections_of_a_day_are_one_look(days: int, worse: float) -> None:
+    """Whatever came of the day that is not over, and of the days before, since the day began."""
+    all_rows = rows(days + 1, worse)
+    midnight = datetime(2026, 3, 1 + days, 5, tzinfo=UTC)  # in New York, where winter time ends on 8 March
+    midnight -= timedelta(hours=1 if days >= 8 else 0)
+    yesterday = pl.col("predicted_at") >= midnight - timedelta(days=1)
+    # Half of yesterday's labels come today.
+    late = pl.when(yesterday & (pl.int_range(pl.len()) % 2 == 0)).then(midnight + timedelta(hours=9)).otherwise("outcome_known_at")
+    all_rows = all_rows.with_columns(outcome_known_at=late)
+    reports = []
+    for hour in range(0, 24, 2):
+        now = midnight + timedelta(hours=hour)
+        so_far = all_rows.filter(pl.col("outcome_known_at") <= now)
+        reports.append(compare(so_far, RULES, ROUTED, ZONE, now, datetime(2026, 3, 1, 12, tzinfo=UTC)))
+    assert {report.model_copy(update={"decided_at": NOW}).model_dump_json() for report in reports} == {
+        reports[0].model_copy(update={"decided_at": NOW}).model_dump_json()
+    }
+    assert (reports[0].days, reports[0].rows) == (days, days * 100 - 50)
+    tomorrow = compare(all_rows, RULES, ROUTED, ZONE, midnight + timedelta(days=1))
+    assert (tomorrow.days, tomorrow.rows) == (days + 1, (days + 1) * 100)
+
+
+def test_looks_are_counted_from_the_trials_first_day() -> None:
+    """Not those alone that are read: else each day after the sixtieth would spend as much as the one before."""
+
+    def bound(days_ago: int) -> float:
+        reason = compare(rows(20, 0.0), RULES, ROUTED, ZONE, NOW, NOW - timedelta(days=days_ago)).reason
+        return float(reason.split("all looks is ")[1].rstrip("%"))
+
+    assert bound(5) == bound(20), "there are no fewer looks than days with outcomes"
+    assert bound(20) > bound(61) > bound(62) > bound(200)
 
 
 # --- what follows -----------------------------------------------------------------------------------------------------
@@ -206,6 +248,19 @@ def test_a_kill_before_the_record_is_made_up_for(tmp_path: Path, monkeypatch: py
     now = routing.read(tmp_path)
     assert now is not None
     assert now.canary is None, "what harms goes first"
-    judged(tmp_path)
-    (row,) = audit.read(str(tmp_path / "lake"))
-    assert row.reason == now.reason
+    assert events.reconcile(str(tmp_path / "lake"), tmp_path, "toy") == 2, "and ROUTED, of which nobody wrote here"
+    assert [row.reason for row in audit.read(str(tmp_path / "lake"))] == ["a trial", now.reason]
+
+
+def test_a_trial_begins_with_the_first_row_that_both_scored(tmp_path: Path) -> None:
+    assert module._begun(str(tmp_path / "lake"), ROUTED) is None
+    serve(tmp_path, days=3)
+    at = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    segment(tmp_path, answer(["alone"], at, package="a" * 12), answer(["other"], at))
+    collect(str(tmp_path / "lake"), tmp_path, COLUMNS, labels())
+    assert module._begun(str(tmp_path / "lake"), ROUTED) == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    swapped = ROUTED.model_copy(update={"champion": CANARY, "canary": None, "shadow": CHAMPION, "share": 0.0})
+    assert module._begun(str(tmp_path / "lake"), swapped) == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    other = ROUTED.model_copy(update={"canary": Arm(version=5, package_digest="c" * 64)})
+    assert module._begun(str(tmp_path / "lake"), other) is None
+    assert module._begun(str(tmp_path / "lake"), None) is None

@@ -101,7 +101,7 @@ def test_the_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert len(first) == 32
     assert identifiers.secret(path) == first
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [p.name for p in path.parent.iterdir()] == ["secret"]  # nothing half-made beside it
+    assert sorted(p.name for p in path.parent.iterdir()) == ["secret", "secret.lock"]  # nothing half-made beside it
 
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:

@@ -120,6 +120,13 @@ def test_numbers_have_bounds(number: float) -> None:
         request.check_values(GOOD | {"distance": number}, ACCEPTED, "rows[0]")
 
 
+def test_a_number_that_no_model_reads_has_bounds_too() -> None:
+    unread = Accepted(ACCEPTED.numeric, ACCEPTED.categorical, frozenset({"wind"}))
+    request.check_rows([GOOD, GOOD | {"wind": 3}], unread)
+    with pytest.raises(Rejected, match="finite number"):
+        request.check_rows([GOOD | {"wind": 1e39}], unread)
+
+
 def test_what_may_be_left_out_may() -> None:
     request.check_rows([GOOD, {"carrier": "never seen"}, GOOD | {"flight_id": "2013-09-05-B6-1-JFK", "distance": 3}], ACCEPTED)
 

@@ -176,6 +176,84 @@ def test_an_altered_package_is_not_routed(house: House, tmp_path: Path) -> None:
     assert len(list((house.folder / "packages").iterdir())) == 1
 
 
+def other_inputs(house: House, folder: Path, features: list[str]) -> int:
+    toy.package(folder, 7.0, categorical_features=features)
+    house.packages = [*house.packages, folder]
+    return len(house.packages) - 1
+
+
+@pytest.mark.parametrize("mode", [Mode.SHADOW, Mode.CANARY])
+@pytest.mark.parametrize(
+    ("features", "told"),
+    [
+        (["carrier", "origin", "dest", "gate"], "it reads gate besides"),  # callers do not send it
+        (["carrier", "origin"], "it does not read dest"),  # it would be refused as unknown
+        (["carrier", "origin", "gate"], "it reads gate besides; it does not read dest"),
+    ],
+)
+def test_a_model_of_other_categories_is_not_tried(house: House, tmp_path: Path, mode: Mode, features: list[str], told: str) -> None:
+    first = house.step(Mode.FULL, 1)
+    number = other_inputs(house, tmp_path / "other", features)
+    with pytest.raises(ServingError, match=rf"version {number} must read the champion's categories.*{told}.*MODE=full"):
+        house.step(mode, number, 0.1 if mode == Mode.CANARY else 0.0)
+    assert routing.read(house.folder) == first
+    assert len(list((house.folder / "packages").iterdir())) == 1, "nothing was copied"
+    house.champion = number
+    house.step(Mode.FULL, number)
+    assert house.answers[0] == number, "alone it may answer: its callers send what it reads"
+
+
+def test_the_order_of_categories_is_no_difference(house: House, tmp_path: Path) -> None:
+    house.step(Mode.FULL, 1)
+    number = other_inputs(house, tmp_path / "other", ["dest", "carrier", "origin"])
+    house.step(Mode.SHADOW, number)
+    assert house.answers == (1, None, 0.0, number)
+
+
+def test_packages_that_nobody_names_are_dropped(house: House) -> None:
+    house.step(Mode.FULL, 1)
+    packages = house.folder / "packages"
+    rollout.stock(house.folder, house.packages[0], house.deployable(0).package_digest)  # of a step that was cut short
+    (packages / f".{'0' * 64}.partial").mkdir()
+    (packages / "notes").mkdir()
+    house.step(Mode.SHADOW, 2)
+    kept = {house.deployable(version).package_digest for version in (1, 2)}
+    assert {path.name for path in packages.iterdir()} == kept | {"notes"}, "what is no package is not ours"
+    for _ in range(5):  # the history keeps ten revisions
+        house.step(Mode.SHADOW, 3)
+        house.step(Mode.ABORT)
+    assert {path.name for path in packages.iterdir()} == {house.deployable(version).package_digest for version in (1, 3)} | {"notes"}
+
+
+def test_what_cannot_be_dropped_does_not_undo_the_step(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(folder: Path) -> list[Routing]:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(routing, "earlier", fail)
+    house.step(Mode.FULL, 1)
+    assert house.answers == (1, None, 0.0, None)
+    assert "were left: " in caplog.text
+    assert "read-only file system" in caplog.text
+
+
+def test_a_package_that_was_dropped_meanwhile_is_copied_again(house: House) -> None:
+    """Between the copy and the pointer another process may have dropped it, as nobody named it yet."""
+    house.step(Mode.FULL, 1)
+    digest = house.deployable(2).package_digest
+    real = routing.change
+
+    def change(folder: Path, make: Any) -> Routing:
+        shutil.rmtree(routing.package(folder, digest))
+        return real(folder, make)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "change", change)
+        house.step(Mode.SHADOW, 2)
+    bundle.verify(routing.package(house.folder, digest), digest)
+
+
 def test_a_copy_that_was_altered_is_mended(house: House) -> None:
     house.step(Mode.FULL, 1)
     copy = routing.package(house.folder, house.deployable(1).package_digest)

@@ -77,7 +77,7 @@ def test_a_full_queue_drops_at_once(live: Live, threads: None) -> None:
         wait(may_end)
         scored.append(job)
 
-    shadow, given = Shadow(3, score), job(live)
+    shadow, given = Shadow(6, score), job(live)  # of two rows
     assert shadow.offer(given)
     wait(is_at_it)  # this one is no longer in the queue
     start = time.perf_counter()
@@ -90,6 +90,41 @@ def test_a_full_queue_drops_at_once(live: Live, threads: None) -> None:
         time.sleep(0.001)
     assert len(scored) == 4
     assert shadow.offer(given), "there is room again"
+    shadow.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "taken"),
+    [
+        ([60, 41, 40, 1], [True, False, True, False]),  # what fits still comes in
+        ([1_000, 1], [True, False]),  # larger than the bound: alone
+        ([1, 1_000, 99], [True, False, True]),  # ... and not behind another
+        ([0] * 101, [True] * 100 + [False]),  # a job takes room even without rows
+    ],
+)
+def test_what_waits_is_bounded_in_rows(live: Live, threads: None, rows: list[int], taken: list[bool]) -> None:
+    is_at_it, may_end, scored = threading.Event(), threading.Event(), list[int]()
+
+    def score(job: Job) -> None:
+        is_at_it.set()
+        wait(may_end)
+        scored.append(len(job.rows))
+
+    def sized(count: int) -> Job:
+        given = job(live, 1)
+        return Job(given.live, given.rows * count, given.prediction_ids * count, given.probabilities.repeat(count), given.other)
+
+    shadow = Shadow(100, score)
+    for _ in range(2):  # when all is worked off, there is room for as much again
+        is_at_it.clear(), may_end.clear(), scored.clear()
+        assert shadow.offer(sized(2))
+        wait(is_at_it)
+        assert [shadow.offer(sized(count)) for count in rows] == taken
+        may_end.set()
+        deadline = time.monotonic() + 5
+        while len(scored) < 1 + sum(taken) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert scored == [2, *(count for count, is_taken in zip(rows, taken, strict=True) if is_taken)]
     shadow.close()
 
 

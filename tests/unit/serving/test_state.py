@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from tasks.errors import StorageError
-from tasks.serving import state
+from tasks.serving import files, state
 from tasks.serving.state import POINTER, STATES, Reader, publish
 
 pytestmark = pytest.mark.unit
@@ -149,13 +149,13 @@ def test_what_cannot_be_made_is_tried_again_after_a_while(tmp_path: Path, monkey
 
 def test_a_killed_publication_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(tmp_path, tables(3), AT)
-    for step in ("_is_whole", "_replace"):  # the bundle stands under no name yet; the pointer does not
+    for owner, step in ((state, "_is_whole"), (files, "replace")):  # the bundle stands under no name yet; the pointer does not
         with monkeypatch.context() as patch:
 
             def killed(*_: object) -> None:
                 raise KeyboardInterrupt
 
-            patch.setattr(state, step, killed)
+            patch.setattr(owner, step, killed)
             with pytest.raises(KeyboardInterrupt):
                 publish(tmp_path, tables(4), AT)
         assert follows(tmp_path) == 3
