@@ -131,7 +131,7 @@ def requirements(record: Decision, with_reasons: bool = True) -> list[str]:
     """Return every requirement with value and threshold, those that do not hold first."""
 
     def row(criterion: Criterion) -> tuple[object, ...]:
-        value, threshold = text.decimals(criterion.value), text.decimals(criterion.threshold)
+        value, threshold = text.measure(criterion.value), text.measure(criterion.threshold)
         return mark("PASS" if criterion.holds else "FAIL"), criterion.name, value, threshold, criterion.decides, criterion.reason
 
     kept = [*record.failed, *(c for c in record.criteria if c.holds)]

@@ -166,7 +166,7 @@ def package(tag: str, digest: str, sizes: Mapping[str, int]) -> str:
 def service(record: ServiceCheck) -> str:
     """Show whether the service, in a process of its own, answers as trained, refuses what is bad, and keeps its limits."""
     required = [
-        (mark("PASS" if r.holds else "FAIL"), r.name, text.decimals(r.value), text.decimals(r.limit), r.reason) for r in record.requirements
+        (mark("PASS" if r.holds else "FAIL"), r.name, text.measure(r.value), text.measure(r.limit), r.reason) for r in record.requirements
     ]
     refusals = [(mark("PASS" if bad.is_refused else "FAIL"), bad.name, bad.expected_status, bad.status) for bad in record.refusals]
     return fragment(

@@ -29,6 +29,15 @@ def decimals(value: float) -> str:
     return f"{value:.4f}"
 
 
+def measure(value: float) -> str:
+    """Return a value of any size: whole ones as such, tiny ones by their power of ten, others with four decimals or one."""
+    if value == round(value):
+        return f"{value:,.0f}"
+    if abs(value) < 0.0005:
+        return f"{value:.1e}"
+    return decimals(value) if abs(value) < 10 else f"{value:,.1f}"
+
+
 def signed(interval: Interval) -> str:
     """Return a difference with its interval, each with its sign."""
     return f"{interval.value:+.4f} [{interval.lower:+.4f}, {interval.upper:+.4f}]"

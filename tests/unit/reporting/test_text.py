@@ -86,3 +86,19 @@ def test_fold_mean_is_the_mean_of_the_folds() -> None:
 def test_clip_keeps_to_its_length() -> None:
     assert text.clip("abc", 3) == "abc"
     assert text.clip("abcd", 3) == "ab…"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (53.0, "53"),  # a count
+        (1_000_000.0, "1,000,000"),
+        (0.0, "0"),
+        (5.8e-7, "5.8e-07"),  # would be nothing with four decimals
+        (1.00321, "1.0032"),
+        (-0.0011, "-0.0011"),
+        (198.3672, "198.4"),
+    ],
+)
+def test_a_measure_has_the_digits_that_tell(value: float, written: str) -> None:
+    assert text.measure(value) == written
