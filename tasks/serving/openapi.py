@@ -37,16 +37,16 @@ _STATUSES = {
     404: "No prediction has this id, or there is nothing at this path",
     405: "The path takes another method",
     408: "The body came too slowly",
-    409: "An outcome was given before, or there is nothing to do",
+    409: "An outcome was given before, or there is nothing that could be done",
     413: "The body is too large",
     415: "The body is not uncompressed application/json",
     429: "Too many requests of this key",
     500: "The service failed; nothing of the request was kept",
-    503: "There is no online state yet, from which features of flights are made",
+    503: "There is no online state yet, from which features of flights are made; or too much is asked at once, or a worker is stuck",
 }
 _HEADERS = {401: ("WWW-Authenticate", "string"), 405: ("Allow", "string"), 429: ("Retry-After", "integer")}
 _ANY = (405, 500)
-_BODY = (400, 401, 403, *_ANY, 408, 413, 415, 429)
+_BODY = (400, 401, 403, *_ANY, 408, 413, 415, 429, 503)
 
 
 def document(name: str, version: str, rules: ServiceRules, features: list[RequestField], client: list[RequestField]) -> dict[str, Any]:
@@ -66,13 +66,13 @@ def document(name: str, version: str, rules: ServiceRules, features: list[Reques
     feedback = {"outcome": {"summary": "One outcome", "value": {"outcomes": [{"prediction_id": _EXAMPLE_ID, "outcome": True}]}}}
     abort = {"abort": {"summary": "A reason", "value": {"reason": "late flights are missed"}}}
     paths = {
-        "/predict": _post("predict", "Probabilities and decisions", asked.format(most=rules.most_rows), examples, "predict", 503),
-        "/explain": _post("explain", "What each feature adds", asked.format(most=rules.explain_rows), examples, "predict", 503),
+        "/predict": _post("predict", "Probabilities and decisions", asked.format(most=rules.most_rows), examples, "predict"),
+        "/explain": _post("explain", "What each feature adds", asked.format(most=rules.explain_rows), examples, "predict"),
         "/feedback": _post("feedback", "Outcomes of predictions", "All of a request are kept, or none.", feedback, "feedback", 404, 409),
         "/routing": _get("routing", "Which models answer", "application/json", "Routed", (401, 403, 429), Role.ADMIN),
         "/routing/abort": _post("abort", "Send canary and shadow back", "Recorded with the key's name.", abort, "admin", 409),
         "/livez": _get("live", "The process answers", "application/json", "Status"),
-        "/readyz": _get("ready", "Models are loaded and warm", "application/json", "Status"),
+        "/readyz": _get("ready", "Models are loaded and warm", "application/json", "Status", (503,)),
         "/metrics": _get("metrics", "For Prometheus", "text/plain", {"type": "string"}),
         "/openapi.json": _get("openapi", "This document", "application/json", {"type": "object"}),
         "/docs": _get("docs", "This document, for people", "text/html", {"type": "string"}),
