@@ -55,4 +55,4 @@ def test_injected_drift_is_found_and_retrained(finished: Project, tmp_path: Path
     assert project.summary()["registered"]["version"] == 2
     assert project.summary()["evaluation"]["incumbent_version"] == 1
     assert "candidate  network with 50% LightGBM" in watched.output
-    assert project.summary()["package"]["largest_difference"] < 1e-5
+    assert project.summary()["service"]["largest_difference"] < 1e-5
