@@ -22,5 +22,5 @@ def rollback(to: int, by: str = "", reason: str = "rolled back by hand") -> Regi
         reason: Why, for the audit trail.
     """
     champion = registry.roll_back(to=to, by=by, reason=reason)
-    found = registry.deployable(model_version=champion.version, mode=Mode.FULL)
+    found = registry.deployable(model_version=champion.version, mode=Mode.FULL, share=0.0)
     return serving.follow(registered=champion, deployable=found, by=by, reason=reason)

@@ -23,5 +23,5 @@ def rollout(mode: Mode, model_version: int = 0, share: float = 0.0, by: str = ""
         by: Who answers for it; empty for the name of the operating system's user.
         reason: Why, for the audit trail.
     """
-    found = registry.deployable(model_version=model_version, mode=mode)
+    found = registry.deployable(model_version=model_version, mode=mode, share=share)
     return serving.roll_out(deployable=found, mode=mode, share=share, by=by, reason=reason)

@@ -144,6 +144,15 @@ def _require_plain(folder: Path, found: dict[str, Path]) -> None:
         raise BundleError(f"{folder} must hold files alone", "; ".join(odd[:_SHOWN]), _MEND)
 
 
+def is_whole(folder: Path, digest: str) -> bool:
+    """Return whether a bundle of a digest stands there, unaltered."""
+    try:
+        verify(folder, digest)
+    except BundleError:
+        return False
+    return True
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

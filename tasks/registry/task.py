@@ -321,19 +321,21 @@ def find_version(snapshot: DataSnapshot, model_version: int) -> Incumbent:
 
 
 @stage(cached=False, resources=LIGHT)
-def deployable(model_version: int, mode: Mode) -> Deployable | None:
+def deployable(model_version: int, mode: Mode, share: float) -> Deployable | None:
     """Find a version that a step of a rollout asks for; none for an abort, which must work without the registry.
 
     Args:
         model_version: The version.
         mode: The step.
+        share: Of the entities that a canary is to answer; 0 for other steps.
     """
     from tasks.lake import audit
 
     if mode == Mode.ABORT:
         return None
     registry = _registry()
-    return registry.deployable(model_version, mode, audit.read(lake_uri(), registry.anchors()))
+    trail, most = audit.read(lake_uri(), registry.anchors()), policy.SERVICE.unapproved_share
+    return registry.deployable(model_version, mode, trail, share=share, unapproved_share=most)
 
 
 def _registry():  # type: ignore[no-untyped-def]  # its type lives behind a heavy import

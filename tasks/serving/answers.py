@@ -17,7 +17,7 @@ from tasks.artifacts.serving import Key, ServiceRules
 from tasks.errors import EvergreenError
 from tasks.serving import explain, request
 from tasks.serving.guard import Guard
-from tasks.serving.identifiers import Identifiers
+from tasks.serving.identifiers import PACKAGE_DIGITS, Identifiers
 from tasks.serving.journal import Journal
 from tasks.serving.metrics import Metrics
 from tasks.serving.outcomes import Outcome, Outcomes
@@ -29,7 +29,6 @@ from tasks.serving.shadow import Job, Shadow
 log = logging.getLogger(__name__)
 
 _SKEW = timedelta(minutes=1)  # that clocks of clients may be ahead
-_SHORT = 12  # digits of a package's digest in an id
 
 
 class Features(Protocol):
@@ -100,7 +99,7 @@ class Answers:
         predictions: list[dict[str, Any]] = [{} for _ in rows]
         logged: list[dict[str, Any]] = [{} for _ in rows]
         for part in scored:
-            package, version = part.by.digest[:_SHORT], part.by.version
+            package, version = part.by.digest[:PACKAGE_DIGITS], part.by.version
             warnings = self._warnings(part, rows)
             for i, position in enumerate(part.positions.tolist()):
                 at = asked.predicted_at[position] if asked.predicted_at else now
@@ -264,7 +263,7 @@ class Answers:
             "at": datetime.now(UTC),
             "revision": job.live.revision,
             "version": job.other.version,
-            "package": job.other.digest[:_SHORT],
+            "package": job.other.digest[:PACKAGE_DIGITS],
             "scores": list(zip(job.prediction_ids, found.tolist(), strict=True)),
         }
         self.parts.journal.write(to_json(line))
@@ -300,7 +299,7 @@ class Answers:
         names = [*model.predictor.numeric, *model.predictor.categorical]
         return {
             "model_version": model.version,
-            "package": model.digest[:_SHORT],
+            "package": model.digest[:PACKAGE_DIGITS],
             "probability": float(rounded(model.predictor.probabilities(encoded))[0]),
             "typical_probability": typical,
             "contributions": [

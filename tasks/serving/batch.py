@@ -14,6 +14,7 @@ import polars as pl
 from tasks.artifacts.record import Window
 from tasks.artifacts.serving import BatchScores
 from tasks.errors import ServingError
+from tasks.serving.identifiers import PACKAGE_DIGITS
 from tasks.serving.predictor import Predictor, rounded
 
 SCORES = "scores"
@@ -79,7 +80,7 @@ def score_day(rows: pl.DataFrame, predictor: Predictor, version: int, key: str) 
         pl.col(key).alias("flight_id"),
         "predicted_at",
         pl.lit(version, pl.Int64).alias("model_version"),
-        pl.lit(predictor.digest[:12]).alias("package"),
+        pl.lit(predictor.digest[:PACKAGE_DIGITS]).alias("package"),
         pl.Series("probability", probabilities),
         pl.Series("flagged", predictor.flag(rows, probabilities)),
     )

@@ -25,11 +25,11 @@ from tasks.lake import audit, predictions
 from tasks.lake.audit import Draft
 from tasks.model.loss import row_log_loss
 from tasks.serving import events, routing
+from tasks.serving.identifiers import PACKAGE_DIGITS
 
 _RESAMPLES = 1_000
 _SEED = 2013  # any: it draws the days
 _TAIL = 0.025  # of an interval of 95 %
-_SHORT = 12  # digits of a package's digest in the log
 _ROLLOUT_DAYS = 60  # newest days that are read: their number, and with it memory, is bounded; that of the looks is not
 
 
@@ -73,7 +73,7 @@ def _begun(lake: str, routed: Routing | None) -> datetime | None:
     challenger = (routed.canary or routed.shadow) if routed is not None else None
     if routed is None or challenger is None:
         return None
-    pair = [routed.champion.package_digest[:_SHORT], challenger.package_digest[:_SHORT]]
+    pair = [routed.champion.package_digest[:PACKAGE_DIGITS], challenger.package_digest[:PACKAGE_DIGITS]]
     asked = predictions.scan(lake, predictions.PREDICTIONS, predictions.HEAD).filter(pl.col("package").is_in(pair))
     others = predictions.scan(lake, predictions.SHADOWS, predictions.SHADOW).filter(pl.col("package").is_in(pair))
     both = asked.join(others.select("prediction_id", other="package"), on="prediction_id").filter(pl.col("package") != pl.col("other"))
@@ -125,7 +125,7 @@ def compare(
 def _pairs(joined: pl.DataFrame, champion: Arm, challenger: Arm) -> pl.DataFrame:
     """Return `outcome`, `predicted_at` and both models' probabilities `champion` and `challenger` of the rows that both scored."""
     known = joined.filter(pl.col("outcome").is_not_null() & pl.col("other_probability").is_not_null())
-    ours, theirs = champion.package_digest[:_SHORT], challenger.package_digest[:_SHORT]
+    ours, theirs = champion.package_digest[:PACKAGE_DIGITS], challenger.package_digest[:PACKAGE_DIGITS]
     answered = known.filter((pl.col("package") == ours) & (pl.col("other_package") == theirs))
     tried = known.filter((pl.col("package") == theirs) & (pl.col("other_package") == ours))
     both = [

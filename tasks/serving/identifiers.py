@@ -26,6 +26,9 @@ _PACKAGE = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _SECRET = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 
+PACKAGE_DIGITS = 12
+"""Of a package's digest, in an id, an answer and the log."""
+
 PATTERN = f"^[0-9a-f]{{12}}-[0-9a-f]{{10}}-[0-9a-f]{{16}}-[0-9a-f]{{{_MAC}}}$"
 """The form of an id, as a regular expression of JSON Schema."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tasks.artifacts.audit import Act
 from tasks.artifacts.serving import Arm, Deployable, Mode, Routing
-from tasks.errors import BundleError, ServingError, StorageError
+from tasks.errors import ServingError, StorageError
 from tasks.lake import audit
 from tasks.model import bundle
 from tasks.serving import routing
@@ -183,7 +183,7 @@ def stock(folder: Path, package: Path, digest: str) -> None:
         StorageError: If it cannot be written.
     """
     bundle.verify(package, digest)
-    if not _is_whole(routing.package(folder, digest), digest):
+    if not bundle.is_whole(routing.package(folder, digest), digest):
         with routing.locked(folder):
             _copy(folder, package, digest)
 
@@ -191,7 +191,7 @@ def stock(folder: Path, package: Path, digest: str) -> None:
 def _copy(folder: Path, package: Path, digest: str) -> None:
     """Copy a package, unless it is there; only the holder of the lock does."""
     target = routing.package(folder, digest)
-    if _is_whole(target, digest):  # another process was faster
+    if bundle.is_whole(target, digest):  # another process was faster
         return
     partial = target.with_name(f".{digest}{_PARTIAL}")
     try:
@@ -219,14 +219,6 @@ def _drop_unnamed(folder: Path) -> None:
             if is_partial or (_DIGEST.fullmatch(path.name) and path.name not in kept):
                 shutil.rmtree(path, ignore_errors=True)
                 log.info("dropped package %s: no revision that is kept names it", path.name.lstrip(".")[:12])
-
-
-def _is_whole(folder: Path, digest: str) -> bool:
-    try:
-        bundle.verify(folder, digest)
-    except BundleError:
-        return False
-    return True
 
 
 def _require(deployable: Deployable | None, mode: Mode, share: float, by: str, reason: str) -> None:

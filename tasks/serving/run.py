@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,7 +108,6 @@ def _environment(bento: Path, folder: Path) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "BENTOML_HOME": str(home() / "bentoml"),
         "EVERGREEN_SERVING": str(folder),
-        "PROMETHEUS_MULTIPROC_DIR": tempfile.mkdtemp(prefix="evergreen-metrics-"),  # of this server alone
         "PYTHONPATH": str(bento / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }

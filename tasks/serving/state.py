@@ -20,7 +20,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from tasks.artifacts.serving import State
-from tasks.errors import BundleError, StorageError
+from tasks.errors import StorageError
 from tasks.model import bundle
 from tasks.serving import files
 
@@ -56,7 +56,7 @@ def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, e
             shutil.rmtree(left)
         digest = bundle.write(states / _PARTIAL, lambda partial: _write(partial, tables))
         place = states / digest
-        if _is_whole(place, digest):
+        if bundle.is_whole(place, digest):
             shutil.rmtree(states / _PARTIAL)
         else:
             shutil.rmtree(place, ignore_errors=True)
@@ -127,14 +127,6 @@ class Reader(Generic[T]):
 def _write(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
     for name, rows in tables.items():
         rows.write_parquet(folder / f"{name}.parquet", compression="zstd")
-
-
-def _is_whole(place: Path, digest: str) -> bool:
-    try:
-        bundle.verify(place, digest)
-    except BundleError:
-        return False
-    return True
 
 
 def _digest(folder: Path) -> str | None:

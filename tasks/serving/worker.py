@@ -186,7 +186,6 @@ class Worker:
     def _refused(self, revision: int, reason: str) -> None:
         self._record("refused", revision=revision, reason=reason)
         self._metrics.refused_revision()
-        log.error("revision %d was refused: %s", revision, reason)
 
     def _record(self, kind: str, **facts: Any) -> None:
         try:

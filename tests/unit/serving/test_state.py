@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from tasks.errors import StorageError
+from tasks.model import bundle
 from tasks.serving import files, state
 from tasks.serving.state import POINTER, STATES, Reader, publish
 
@@ -149,7 +150,7 @@ def test_what_cannot_be_made_is_tried_again_after_a_while(tmp_path: Path, monkey
 
 def test_a_killed_publication_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(tmp_path, tables(3), AT)
-    for owner, step in ((state, "_is_whole"), (files, "replace")):  # the bundle stands under no name yet; the pointer does not
+    for owner, step in ((bundle, "is_whole"), (files, "replace")):  # the bundle stands under no name yet; the pointer does not
         with monkeypatch.context() as patch:
 
             def killed(*_: object) -> None:
