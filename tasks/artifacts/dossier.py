@@ -11,7 +11,8 @@ from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness, FairnessRules
 from tasks.artifacts.record import Record
 from tasks.artifacts.serving import ServiceCheck
-from tasks.artifacts.settings import Costs, MonitoringRules
+from tasks.artifacts.monitoring import MonitoringRules
+from tasks.artifacts.settings import Costs
 from tasks.artifacts.training import TrainedModel
 
 

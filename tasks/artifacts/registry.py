@@ -101,3 +101,7 @@ class ChampionState(Record):
     evaluation: Window
     log_loss: float
     newest_candidate_day: date = Field(description="Last evaluation day of the newest version, promoted or not")
+    threshold: float = 0.5
+    previous_version: int | None = Field(None, description="The version that was champion before, if there is one")
+    previous_uri: str = ""
+    previous_digest: str = ""

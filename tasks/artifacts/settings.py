@@ -187,16 +187,3 @@ class PromotionRules(Record):
     review_first_model: bool
     review_changed_features: bool
     review_changed_contract: bool
-
-
-class MonitoringRules(Record):
-    """When the days since training are different enough to act."""
-
-    false_alarm_rate: float = Field(gt=0, lt=1)
-    permutations: int = Field(ge=100)
-    reference_days: int
-    current_days: int
-    fewest_current_days: int
-    decay_margin: float
-    oldest_days: int
-    cool_down_days: int

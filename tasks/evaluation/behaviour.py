@@ -29,8 +29,8 @@ from tasks.artifacts.behaviour import (
 )
 from tasks.artifacts.record import Window
 from tasks.errors import EvaluationError
-from tasks.evaluation.bootstrap import Array
 from tasks.evaluation.importance import thin
+from tasks.evidence.bootstrap import Array
 from tasks.model.loss import row_log_loss
 from tasks.model.preprocessing import Codes, Floats
 from tasks.model.trained import NetworkModel, Predictor

@@ -15,9 +15,10 @@ import polars as pl
 
 from tasks.artifacts.compression import Compressed, Compression, CompressionRules, Cost, Form, SegmentGivenUp
 from tasks.artifacts.record import Interval, Window
-from tasks.evaluation import bootstrap, packaged
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evaluation import packaged
 from tasks.evaluation.packaged import Packaged
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss
 
 log = logging.getLogger(__name__)

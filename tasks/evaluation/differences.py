@@ -22,8 +22,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from tasks.artifacts.record import Interval
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 
 _CONFIDENCE = 0.95
 

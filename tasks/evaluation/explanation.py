@@ -26,8 +26,9 @@ from tasks.artifacts.data_value import DataValueRules, FeatureValue
 from tasks.artifacts.explanation import Contribution, FeatureEffect, GlobalExplanation, LocalExplanation
 from tasks.artifacts.record import Interval
 from tasks.errors import EvaluationError
-from tasks.evaluation import bootstrap, importance
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evaluation import importance
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 from tasks.model.network import Network
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import NetworkModel

@@ -30,12 +30,11 @@ from tasks.artifacts.fairness import AttributeFairness, Fairness, FairnessRules,
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import Costs
 from tasks.errors import EvaluationError
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
 from tasks.evaluation.differences import Rates, largest, least_ratio
-from tasks.evaluation.metrics import row_cost
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 from tasks.model.groups import groups_of
-from tasks.model.loss import row_log_loss
+from tasks.model.loss import row_cost, row_log_loss
 
 log = logging.getLogger(__name__)
 

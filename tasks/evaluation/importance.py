@@ -19,8 +19,8 @@ import polars as pl
 
 from tasks.artifacts.data_value import DataValueRules, FeatureImportance, FeatureValue, GroupImportance
 from tasks.artifacts.record import Interval, Window
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss
 from tasks.model.preprocessing import Codes, Floats, Preprocessing
 from tasks.model.trained import Predictor, Probabilities

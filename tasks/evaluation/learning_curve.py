@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from tasks.artifacts.data_value import DataValueRules, HistoryScores, LearningCurve, LearningPoint
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Days
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Days
 
 
 def judge(scores: HistoryScores, rules: DataValueRules) -> LearningCurve:

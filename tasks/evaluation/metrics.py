@@ -13,19 +13,14 @@ from tasks.artifacts.evaluation import MODELS, CalibrationBin, Evaluation, Model
 from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs, SegmentRules
 from tasks.errors import EvaluationError
-from tasks.evaluation import bootstrap, segments
-from tasks.evaluation.bootstrap import Array, Days
-from tasks.model.loss import row_log_loss
+from tasks.evaluation import segments
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
+from tasks.model.loss import row_cost, row_log_loss
 
 log = logging.getLogger(__name__)
 
 CANDIDATE, INCUMBENT = "network", "incumbent"
-
-
-def row_cost(labels: Array, probabilities: Array, threshold: float | Array, costs: Costs) -> Array:
-    """Return the cost of the decision on each row, shape (n,): flagged from the threshold, one or one a row, upwards."""
-    flagged = probabilities >= threshold
-    return np.where(flagged, costs.needless * (1 - labels), costs.missed * labels)
 
 
 def require_aligned(scored: pl.DataFrame, rows: pl.DataFrame) -> None:

@@ -19,9 +19,10 @@ from tasks.artifacts.record import Window
 from tasks.artifacts.settings import Costs
 from tasks.artifacts.training import TrainedModel
 from tasks.errors import EvaluationError
-from tasks.evaluation import bootstrap, fairness
-from tasks.evaluation.bootstrap import Days
+from tasks.evaluation import fairness
 from tasks.evaluation.fairness import Decisions
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Days
 from tasks.model.groups import row_thresholds
 from tasks.model.loss import row_log_loss
 from tasks.model.trained import Predictor

@@ -90,7 +90,7 @@ def evaluate(
 
     from tasks.clock import labelled_before
     from tasks.evaluation import metrics, suite, weak_segments
-    from tasks.evaluation import segments as slices
+    from tasks.evidence import slices
     from tasks.reporting import judgement
     from tasks.usecase import policy, segments, source
 
@@ -139,7 +139,7 @@ def assess_fairness(scored: Scored, features: LazyFrame[Features], split: Split,
     import polars as pl
 
     from tasks.evaluation import fairness, metrics
-    from tasks.evaluation.bootstrap import Days
+    from tasks.evidence.bootstrap import Days
     from tasks.reporting import fairness as section
     from tasks.usecase import policy, segments
 
@@ -258,8 +258,8 @@ def judge_compression(
     """
     from tasks.artifacts.compression import Form
     from tasks.evaluation import compression
-    from tasks.evaluation import segments as slices
     from tasks.evaluation.packaged import Packaged
+    from tasks.evidence import slices
     from tasks.reporting import compression as section
     from tasks.usecase import policy, segments
 

@@ -19,8 +19,8 @@ import polars as pl
 from tasks.artifacts.evaluation import Bound, WeakSegment, WeakSegments
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import SegmentRules
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 from tasks.model.loss import row_log_loss
 from tasks.suites import quiet
 

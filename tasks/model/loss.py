@@ -1,9 +1,13 @@
-"""The log-loss, one definition for training, evaluation and monitoring."""
+"""The log-loss and the cost of decisions, one definition for training, evaluation, monitoring and backtest."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from tasks.artifacts.settings import Costs
+
+Array = npt.NDArray[np.float64]
 
 _CLIP = 1e-7  # a probability of 0 or 1 that was wrong must cost much, not infinitely much
 
@@ -19,3 +23,9 @@ def row_log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> npt.NDA
 def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     """Return the mean log-loss."""
     return float(row_log_loss(labels, probabilities).mean())
+
+
+def row_cost(labels: Array, probabilities: Array, threshold: float | Array, costs: Costs) -> Array:
+    """Return the cost of the decision on each row, shape (n,): flagged from the threshold, one or one a row, upwards."""
+    flagged = probabilities >= threshold
+    return np.where(flagged, costs.needless * (1 - labels), costs.missed * labels)

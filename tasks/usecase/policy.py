@@ -6,13 +6,13 @@ from tasks.artifacts.behaviour import BehaviourLimit, BehaviourRules
 from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ranges
 from tasks.artifacts.data_value import DataValueRules
 from tasks.artifacts.fairness import FairnessLimits, FairnessRules
+from tasks.artifacts.monitoring import DriftRules, LabellingRules, MonitoringRules, QualityRules, ServedRules, TriggerRules
 from tasks.artifacts.search import Range, SearchConfig
 from tasks.artifacts.serving import GuardRules, ServiceRules
 from tasks.artifacts.settings import (
     BaselineConfig,
     BatchRules,
     Costs,
-    MonitoringRules,
     NetworkConfig,
     Outcome,
     Processes,
@@ -162,14 +162,51 @@ APPROVAL_HOURS = 72.0
 """How long a person's approval holds: over a weekend, and not into the next week, when the days it rests on are past."""
 
 MONITORING = MonitoringRules(
-    false_alarm_rate=0.01,  # over all groups of features together, each night
-    permutations=1_000,  # the smallest p-value, 1 in 1,001, is well below the rate
-    reference_days=56,  # eight weeks, as seasons move
-    current_days=14,  # recent enough to act on, long enough for weekdays to cancel
-    fewest_current_days=7,  # a shorter window differs by its weekdays alone
-    decay_margin=0.03,  # log-loss above the champion's own evaluation, by its lower bound
-    oldest_days=56,  # retraining every 8 weeks gained most of what weekly retraining gains
-    cool_down_days=7,  # no second challenger within a week
+    drift=DriftRules(
+        false_alarms_a_year=0.1,  # one year in ten calls a drift that is none
+        looks_a_year=100.0,
+        windows=[2, 7, 14],  # a broken feed shows in two days, a season in two weeks
+        reference_days=84,  # twelve weeks: two days of 86 can be as rare as the level asks
+        fewest_reference_days=28,  # of fewer, two days cannot be rare
+        permutations=4_000,
+        classifier_days=7,  # a week has each weekday once
+        classifier_rows=20_000,
+    ),
+    quality=QualityRules(
+        days=28,  # as many as a candidate is judged on
+        fewest_days=7,  # a shorter window differs by its weekdays alone
+        decay_margin=0.03,
+        fewest_labelled_share=0.5,  # half a day without labels is a late feed; storms cancel fewer
+        roll_back_days=14,  # fewer give no usable interval
+        roll_back_margin=0.002,  # twice what another seed of training moves
+        roll_back_level=0.001,  # it is looked at every night
+    ),
+    served=ServedRules(
+        days=7,
+        stale_hours=48.0,  # a day without predictions, and the time until it is collected
+        volume_share=0.5,
+        violations_share=0.01,
+        skew_tolerance=1e-4,  # features are float32, sums of integers before that
+        skewed_share=0.01,
+        errors_share=0.01,  # as the alert on errors
+    ),
+    labelling=LabellingRules(
+        budget=50,
+        exploration_share=0.2,
+        unusual_share=0.3,
+    ),
+    trigger=TriggerRules(
+        every_days=28,
+        new_labelled_days=28,
+        oldest_days=56,
+        drift_groups=["schedule", "state"],
+        alarms_needed=2,
+        alarms_of=3,
+        cool_down_days=7,
+        most_missed_nights=14,
+        lease_hours=6.0,
+        rolls_back=True,
+    ),
 )
 
 BEHAVIOUR = BehaviourRules(

@@ -33,8 +33,9 @@ from tasks.artifacts.evaluation import Evaluation, SegmentMetrics, Verdict, Weak
 from tasks.artifacts.record import Interval, Window
 from tasks.clock import labelled_before, labelled_in
 from tasks.contracts import columns
-from tasks.evaluation import bootstrap, segments
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evaluation import segments
+from tasks.evidence import bootstrap, slices
+from tasks.evidence.bootstrap import Array, Days
 from tasks.governance import gate
 from tasks.model import preprocessing
 from tasks.model.loss import log_loss, row_log_loss
@@ -199,7 +200,7 @@ def _figures(replays: int, most_segments: int | None) -> list[Figure]:
     predict = _boosted(built, rows)
     labels = rows.get_column("label").to_numpy().astype(np.float64)
     days = np.unique(rows.get_column("batch_day").to_numpy(), return_inverse=True)[1].astype(np.int64)
-    make = partial(Rows, labels, days, segments.masks(rows, segments.declared(rows, SEGMENTS, BY_VALUE)))
+    make = partial(Rows, labels, days, slices.masks(rows, slices.declared(rows, SEGMENTS, BY_VALUE)))
     equal, better = make(predict(1, 150), predict(2, 150)), make(predict(1, 150), predict(1, 60))
     gain = 1 - log_loss(labels, better.candidate) / log_loss(labels, better.champion)
     figures = [Figure("1,000 resamples of 100,000 rows by 30 segments", _seconds(), "s", 3)]

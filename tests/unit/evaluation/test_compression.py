@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.artifacts.compression import Compressed, CompressionRules, Cost, Form
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
 from tasks.evaluation.compression import compare
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 
 pytestmark = pytest.mark.unit
 

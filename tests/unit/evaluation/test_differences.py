@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluation.bootstrap import Days
 from tasks.evaluation.differences import Rates, largest, least_ratio
+from tasks.evidence.bootstrap import Days
 
 pytestmark = pytest.mark.unit
 

@@ -16,8 +16,9 @@ from tasks.artifacts.fairness import Fairness, FairnessRules, Grouping
 from tasks.artifacts.record import Window
 from tasks.artifacts.settings import Costs
 from tasks.errors import EvaluationError
-from tasks.evaluation import bootstrap, fairness
-from tasks.evaluation.bootstrap import Days
+from tasks.evaluation import fairness
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Days
 from tasks.model.groups import groups_of, row_thresholds
 from tasks.model.loss import row_log_loss
 

@@ -16,7 +16,6 @@ from tasks.artifacts.record import SuiteCondition, Window
 from tasks.artifacts.settings import Costs, SegmentRules
 from tasks.errors import EvaluationError
 from tasks.evaluation import metrics
-from tasks.model.loss import row_log_loss
 
 pytestmark = pytest.mark.unit
 
@@ -136,28 +135,6 @@ def test_calibration_and_suite_come_along(beside: Evaluation) -> None:
     assert sum(b.rows for b in beside.calibration) == ROWS
     assert [c.check for c in beside.suite] == ["drift"]
     assert Evaluation.model_validate_json(beside.model_dump_json()) == beside
-
-
-@pytest.mark.parametrize(
-    ("label", "probability", "loss"),
-    [
-        (1, 1.0, 0.0),
-        (0, 0.0, 0.0),
-        (1, 0.0, -np.log(1e-7)),  # a certain error is bounded
-        (0, 1.0, -np.log(1e-7)),
-        (1, 0.5, np.log(2)),
-    ],
-)
-def test_row_loss(label: int, probability: float, loss: float) -> None:
-    assert row_log_loss(np.array([float(label)]), np.array([probability]))[0] == pytest.approx(loss, abs=2e-7)
-
-
-@pytest.mark.parametrize(
-    ("label", "probability", "cost"),
-    [(1, 0.5, 0), (1, 0.49, 4), (0, 0.5, 1), (0, 0.49, 0)],  # the threshold itself is flagged
-)
-def test_row_cost(label: int, probability: float, cost: float) -> None:
-    assert metrics.row_cost(np.array([float(label)]), np.array([probability]), 0.5, COSTS)[0] == cost
 
 
 @pytest.mark.parametrize(

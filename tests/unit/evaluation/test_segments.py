@@ -12,9 +12,9 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from tasks.artifacts.evaluation import SegmentMetrics, SmallSegment
 from tasks.artifacts.settings import SegmentRules
-from tasks.errors import EvaluationError
 from tasks.evaluation import segments
-from tasks.evaluation.bootstrap import Days
+from tasks.evidence import slices
+from tasks.evidence.bootstrap import Days
 
 pytestmark = pytest.mark.unit
 
@@ -47,7 +47,7 @@ SEGMENTS = {
 
 
 def measure(incumbent: Any = INCUMBENT) -> tuple[dict[str, SegmentMetrics], list[SmallSegment]]:
-    found, small = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, CANDIDATE, COSTS, incumbent, DAYS, RULES)
+    found, small = segments.measure(slices.masks(ROWS_OF, SEGMENTS), LABELS, CANDIDATE, COSTS, incumbent, DAYS, RULES)
     return {segment.segment: segment for segment in found}, small
 
 
@@ -92,44 +92,7 @@ def test_the_same_model_gains_nothing_anywhere() -> None:
 def test_a_segment_that_lost_is_worse_for_certain_and_the_others_are_not() -> None:
     mask = (ROWS_OF["origin"] == "EWR").to_numpy()
     worse = np.where(mask, 0.5, INCUMBENT)
-    found, _ = segments.measure(segments.masks(ROWS_OF, SEGMENTS), LABELS, worse, COSTS, INCUMBENT, DAYS, RULES)
+    found, _ = segments.measure(slices.masks(ROWS_OF, SEGMENTS), LABELS, worse, COSTS, INCUMBENT, DAYS, RULES)
     p_values = {segment.segment: segment.paired.worse_p_value for segment in found if segment.paired}
     assert p_values["origin EWR"] < 0.01
     assert p_values["all"] < 0.01  # the whole is compared by itself
-
-
-@pytest.mark.parametrize(
-    ("wrong", "told"),
-    [
-        ({"origin XXX": pl.col("origin") == "XXX"}, "none of 600 rows in 'origin XXX'"),
-        ({f"s{i}": pl.col("n") < -i for i in range(9)}, "'s4' and 4 more"),  # all at once, and no more than a screen
-        ({"nulls": pl.col("gaps") < 0}, "'nulls'"),
-    ],
-)
-def test_a_segment_that_matches_nothing_is_refused(wrong: dict[str, pl.Expr], told: str) -> None:
-    with pytest.raises(EvaluationError, match=told) as caught:
-        segments.require_matched({"origin EWR": SEGMENTS["origin EWR"]} | wrong, ROWS_OF.head(0), ROWS_OF)
-    assert "tasks/usecase/segments.py" in caught.value.mend
-
-
-def test_a_segment_that_is_only_in_another_frame_is_rare_not_misspelt() -> None:
-    earlier = ROWS_OF.with_columns(n=pl.lit(ROWS + 1, dtype=pl.Int64))
-    segments.require_matched(SEGMENTS, ROWS_OF, earlier)
-    with pytest.raises(EvaluationError, match="'nobody today'"):
-        segments.require_matched(SEGMENTS, ROWS_OF)
-
-
-def test_a_predicate_over_no_feature_is_told() -> None:
-    with pytest.raises(EvaluationError, match="tailnum"):
-        segments.require_matched({"registered": pl.col("tailnum") == "N1"}, ROWS_OF)
-
-
-def test_every_value_that_occurs_is_a_segment_and_the_named_ones_follow() -> None:
-    found = segments.declared(ROWS_OF.filter(pl.col("origin") != "LGA"), {"all late": pl.col("is_late")}, ["origin"])
-    assert list(found) == ["origin EWR", "origin JFK", "all late"]
-    assert segments.masks(ROWS_OF, found)["origin JFK"].sum() == ROWS // 3
-
-
-def test_values_of_a_feature_that_is_not_there_are_told() -> None:
-    with pytest.raises(EvaluationError, match="no airline"):
-        segments.declared(ROWS_OF, {}, ["origin", "airline"])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tasks.artifacts.record import Interval
-from tasks.evaluation import bootstrap
-from tasks.evaluation.bootstrap import Array, Days
+from tasks.evidence import bootstrap
+from tasks.evidence.bootstrap import Array, Days
 
 pytestmark = pytest.mark.unit
 
