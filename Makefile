@@ -10,7 +10,7 @@ RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor backtest backfill data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,8 +27,15 @@ $(STAMP): requirements.lock pyproject.toml
 retrain: $(STAMP) ## data to a registered model; AS_OF=2013-11-01 SOURCE=folder CONFIG=file.json
 	@$(BIN)/pyflyte run workflows/retrain.py retrain $(INPUTS)
 
-monitor: $(STAMP) ## watch the champion; AS_OF=2013-10-15 SOURCE=folder CONFIG=file.json
+monitor: $(STAMP) ## a night: watch champion and service, and act on evidence; AS_OF=2013-10-15T18:00:00 SOURCE=folder CONFIG=file.json
 	@$(BIN)/pyflyte run workflows/monitor.py monitor $(INPUTS)
+
+backtest: $(STAMP) ## replay policies of retraining over history; killed, it goes on; AS_OF= SOURCE= CONFIG=file.json RULES=file.json
+	@$(BIN)/pyflyte run workflows/backtest.py backtest $(INPUTS) $(if $(RULES),--rules $(RULES))
+
+backfill: $(STAMP) ## bring days up to date, with features and scores; FIRST=2013-10-01 LAST=2013-10-07 VERSION= AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/backfill.py backfill --first_day "$(FIRST)" --last_day "$(LAST)" \
+		$(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
 
 night: $(STAMP) ## ingest, validate and add features for the days that are new; AS_OF= SOURCE=
 	@$(BIN)/pyflyte run workflows/night.py night $(INPUTS)

@@ -209,3 +209,17 @@ class Scores(pa.DataFrameModel):
 
     class Config:
         strict = True
+
+
+class StartScores(pa.DataFrameModel):
+    """One row of the features, scored by the model of one start; what is known of that model stands in every row."""
+
+    start: int = pa.Field(ge=0, description="Number of the start")
+    row: int = pa.Field(ge=0, description="Position of the row in the features")
+    probability: pl.Float32 = pa.Field(ge=0, le=1, description="Of a late arrival")
+    threshold: float = pa.Field(ge=0, description="From which the model flags")
+    train_seconds: float = pa.Field(ge=0, description="That its training took")
+    training_rows: int = pa.Field(ge=1, description="That it learned from")
+
+    class Config:
+        strict = True

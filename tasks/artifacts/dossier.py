@@ -9,9 +9,9 @@ from tasks.artifacts.data import DataSnapshot, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation
 from tasks.artifacts.explanation import GlobalExplanation
 from tasks.artifacts.fairness import Fairness, FairnessRules
+from tasks.artifacts.monitoring import MonitoringRules
 from tasks.artifacts.record import Record
 from tasks.artifacts.serving import ServiceCheck
-from tasks.artifacts.monitoring import MonitoringRules
 from tasks.artifacts.settings import Costs
 from tasks.artifacts.training import TrainedModel
 

@@ -250,7 +250,7 @@ class NightReport(Record):
     quality: Quality | None
     estimate: Estimate | None
     served: Served | None = None
-    problems: list[Problem] = []
+    problems: list[Problem] = Field([])
     is_late: bool = False
 
 

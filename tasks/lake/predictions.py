@@ -92,6 +92,7 @@ def joined(lake: str, first: date, last: date, features: Sequence[str] = (), *, 
     )
     came = (
         scan(lake, OUTCOMES, CAME)
+        .join(asked.select("prediction_id"), on="prediction_id", how="semi")
         .sort(pl.col("source") != SOURCE, maintain_order=True)
         .unique("prediction_id", keep="first")
         .select("prediction_id", "outcome", outcome_known_at="known_at", outcome_source="source")
@@ -106,6 +107,13 @@ def newest_day(lake: str) -> date | None:
     """Return the last day, in UTC, on which something was asked, None if nothing was."""
     newest: date | None = scan(lake, PREDICTIONS, HEAD).select(pl.col(DAY).max()).collect().item()
     return newest
+
+
+def days_about(lake: str, first: date, last: date) -> list[date]:
+    """Return the local days, give or take one, that the predictions of a window (of days in UTC, both included) are about."""
+    asked = scan(lake, PREDICTIONS, HEAD).filter(pl.col(DAY).is_between(first, last))
+    days = asked.select(pl.col("predicted_at").dt.date().unique()).collect().to_series().drop_nulls().to_list()
+    return sorted({day + timedelta(days=n) for day in days for n in (-1, 0, 1)})
 
 
 def counts(lake: str) -> tuple[int, int]:

@@ -1,36 +1,187 @@
-"""Monitor: the champion over the newest labelled days."""
+"""Monitor: the nights to watch, the champion on their days, its predictions in service, and which of them are worth a label."""
 
 from __future__ import annotations
 
-from tasks.artifacts.data import DataSnapshot
-from tasks.artifacts.monitoring import MonitoringReport
+from datetime import date
+
+from tasks.artifacts.data import DataSnapshot, TableVersion
+from tasks.artifacts.monitoring import LabelQueue, Night, NightReport, Problem
 from tasks.artifacts.registry import ChampionState
-from tasks.execution import stage
-from tasks.frames import LazyFrame
-from tasks.usecase.features import Features
+from tasks.artifacts.retraining import TriggerDecision
+from tasks.execution import LIGHT, lake_uri, publish, stage
+
+METRICS = "EVERGREEN_METRICS"
+"""Environment variable with the address of the service's metrics, such as http://127.0.0.1:3000/metrics; without it they are not read."""
+
+_PATIENCE_SECONDS = 10.0  # a worker that is alive answers in milliseconds
+
+
+@stage(cached=False, resources=LIGHT)
+def plan_nights(snapshot: DataSnapshot, champion: ChampionState) -> list[Night]:
+    """Name the nights to watch: those that were missed since the newest on record, and tonight.
+
+    Args:
+        snapshot: The newest data; its clock is tonight's.
+        champion: The champion.
+    """
+    from tasks.lake import nights as record
+    from tasks.monitoring import nights
+    from tasks.usecase import policy, source
+
+    recorded = [(known.night, known.report.as_of) for known in record.read(lake_uri(), 1)]
+    most = policy.MONITORING.trigger.most_missed_nights
+    return nights.plan(snapshot.as_of, recorded, champion, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS, most)
 
 
 @stage()
-def watch(features: LazyFrame[Features], snapshot: DataSnapshot, champion: ChampionState) -> MonitoringReport:
-    """Compare the newest labelled days with the champion's reference: drift of inputs, realised quality, age.
+def watch(features: TableVersion, nights: list[Night], champion: ChampionState) -> list[NightReport]:
+    """Report on each night: drift, the champion's realised and expected quality, labels that are late.
 
     Args:
-        features: Features of all days known.
-        snapshot: Their data; its clock says which days are labelled.
+        features: The stored features; only the days that matter are read.
+        nights: The nights, in order.
         champion: The champion.
     """
-    from tasks.clock import last_labelled_day
-    from tasks.contracts import columns, grouped
-    from tasks.execution import publish
     from tasks.model.fetch import fetch
     from tasks.model.trained import load_network
     from tasks.monitoring import watch as watching
-    from tasks.reporting import sections
-    from tasks.usecase import policy, source
+    from tasks.monitoring.watch import Watched
+    from tasks.reporting import monitoring as section
+    from tasks.usecase import policy, segments
 
-    groups = grouped(Features, columns(Features, "numeric"))
-    model = load_network(fetch(champion.bundle_uri), champion.bundle_digest)
-    last_day = last_labelled_day(snapshot.as_of, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS)
-    report = watching.watch(features, last_day, champion, model, groups, policy.MONITORING)
-    publish("monitoring", sections.monitoring(report, None))
-    return report
+    previous = None
+    if champion.previous_version is not None:
+        previous = load_network(fetch(champion.previous_uri), champion.previous_digest)
+    watched = Watched(
+        read=_reader(features),
+        champion=champion,
+        model=load_network(fetch(champion.bundle_uri), champion.bundle_digest),
+        previous=previous,
+        groups=_groups(),
+        segments=segments.SEGMENTS,
+        by_value=segments.BY_VALUE,
+        costs=policy.COSTS,
+        rules=policy.MONITORING,
+        segment_rules=policy.SEGMENT_RULES,
+    )
+    reports = watching.watch(nights, watched)
+    publish("night", section.night(reports[-1]))
+    return reports
+
+
+@stage(cached=False)
+def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[NightReport]:
+    """Complete the newest report by what the service predicted, and how it did, if anything was ever predicted.
+
+    Args:
+        features: The stored features, which those of logged predictions are held to.
+        reports: Of the nights, in order.
+    """
+    import os
+    from datetime import timedelta
+
+    from tasks.contracts import columns
+    from tasks.errors import ServingError
+    from tasks.lake import predictions
+    from tasks.monitoring import served, service_level
+    from tasks.schemas import request_fields
+    from tasks.usecase import policy
+    from tasks.usecase.features import Features
+
+    night, rules = reports[-1], policy.MONITORING.served
+    problems, level = list(night.problems), None
+    if address := os.environ.get(METRICS):
+        try:
+            scraped = service_level.scrape(address, _PATIENCE_SECONDS)
+            level = None if scraped is None else service_level.read(scraped)
+        except ServingError as error:  # a night must not end for it
+            problems.append(Problem(name="service level", told=str(error), runbook="operations/runbook.md#service-level"))
+    fields = request_fields(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])
+    # A service of today may answer about days of the past: its newest days count then.
+    last_day = max(night.night, predictions.newest_day(lake_uri()) or night.night)
+    about = predictions.days_about(lake_uri(), last_day - timedelta(days=rules.days - 1), last_day)
+    found = served.look(lake_uri(), _rows(features, about), last_day, fields, rules, level)
+    problems += served.problems(found, night.as_of, rules, policy.SERVICE.p99_ms)
+    return [*reports[:-1], night.model_copy(update={"served": found, "problems": problems})]
+
+
+@stage(cached=False)
+def queue_labels(features: TableVersion, reports: list[NightReport], champion: ChampionState) -> LabelQueue:
+    """Queue the predictions of these nights that are worth a label, within the budget of a night.
+
+    Args:
+        features: The stored features, of which those of the champion's evaluation say what is usual.
+        reports: Of the nights, in order.
+        champion: The champion; its threshold says what is uncertain.
+    """
+    from tasks.contracts import columns
+    from tasks.lake import labelling as record
+    from tasks.monitoring import labelling
+    from tasks.reporting import served as section
+    from tasks.usecase import policy
+    from tasks.usecase.features import Features
+
+    numeric, categorical = columns(Features, "numeric"), columns(Features, "categorical")
+    night, rules = reports[-1].night, policy.MONITORING.labelling
+    found = record.candidates(lake_uri(), reports[0].night, night, ["flight_id", *numeric, *categorical])
+    usual = _reader(features)(champion.evaluation.first_day, champion.evaluation.last_day)
+    queue = labelling.queue(found, usual, numeric, categorical, champion.threshold, rules, night, "flight_id")
+    recorded = record.record(lake_uri(), queue, dict(found.select("prediction_id", "batch_day").iter_rows()))
+    publish("labels", section.queue(recorded))
+    return recorded
+
+
+@stage(cached=False, resources=LIGHT)
+def show(reports: list[NightReport], decision: TriggerDecision) -> TriggerDecision:
+    """Show the night and all nights so far: as Decks, and as files where a run is local.
+
+    Args:
+        reports: Of the nights, in order.
+        decision: What the newest asks for.
+    """
+    from tasks import local
+    from tasks.lake import nights as record
+    from tasks.reporting import monitoring as section
+    from tasks.reporting import trend
+
+    recorded = record.read(lake_uri(), trend.MOST_NIGHTS)
+    known, decisions = [night.report for night in recorded], [night.decision for night in recorded]
+    publish("night", section.night(reports[-1], decision))
+    publish("trend", trend.section(known, decisions))
+    if not local.is_pod():  # whose disk goes with it; there, Decks and outputs are what stays
+        folder = local.home() / "monitoring"
+        folder.mkdir(parents=True, exist_ok=True)
+        by_night = {done.night: done for done in decisions}
+        for report in reports:
+            (folder / f"{report.night}.json").write_text(report.model_dump_json(indent=1) + "\n")
+            (folder / f"{report.night}.html").write_text(section.night_page(report, by_night.get(report.night)))
+        pages = [report.night for report in known if (folder / f"{report.night}.html").is_file()]
+        (folder / "index.html").write_text(trend.page(known, decisions, pages))
+    return decision
+
+
+def _groups() -> dict[str, list[str]]:
+    """Return the groups of features that are watched: the numeric ones as declared, and with the schedule the categorical ones."""
+    from tasks.contracts import columns, grouped
+    from tasks.usecase.features import Features
+
+    return grouped(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])
+
+
+def _reader(features: TableVersion):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import
+    from datetime import timedelta
+
+    import polars as pl
+
+    def read(first: date, last: date) -> pl.DataFrame:
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        return _rows(features, days).sort("predicted_at", "flight_id").collect()
+
+    return read
+
+
+def _rows(features: TableVersion, days: list[date]):  # type: ignore[no-untyped-def]  # as above
+    from tasks.lake import tables
+    from tasks.usecase.features import Features
+
+    return tables.scan(features.uri, features.version, days).select(list(Features.to_schema().columns))

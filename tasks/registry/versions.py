@@ -92,16 +92,20 @@ class Registry:
         )
 
     def champion(self) -> ChampionState:
-        """Return the champion with the window and log-loss of its evaluation.
+        """Return the champion with the window and log-loss of its evaluation, and the version that was champion before it.
+
+        There is none before if that was deleted, or is the champion itself (an alias moved by hand).
 
         Raises:
-            RegistryError: If there is none.
+            RegistryError: If there is no champion.
         """
         version = self._by_alias(CHAMPION)
         if version is None:
             mend = "run `make retrain`: a decision of PROMOTE makes one, one of REVIEW after `make approve`"
             raise RegistryError(f"{self.name} must have a champion", "none", mend)
-        tags = version.tags
+        tags, before = version.tags, self._by_alias(PREVIOUS)
+        if before is not None and before.version == version.version:
+            before = None
         return ChampionState(
             version=int(version.version),
             bundle_uri=version.source,
@@ -109,6 +113,10 @@ class Registry:
             evaluation=Window(first_day=tags["evaluation_first_day"], last_day=tags["evaluation_last_day"]),
             log_loss=float(tags["evaluation_log_loss"]),
             newest_candidate_day=max(v.tags["evaluation_last_day"] for v in self._versions()),
+            threshold=float(tags["threshold"]),
+            previous_version=None if before is None else int(before.version),
+            previous_uri="" if before is None else f"{before.source}",
+            previous_digest="" if before is None else before.tags[_PACKAGE],
         )
 
     def register(self, judged: Judged) -> RegisteredModel:

@@ -271,23 +271,38 @@ def _conformity() -> list[str]:
 
 
 def _post_market(dossier: Dossier) -> list[str]:
-    rules = dossier.monitoring
+    drift, quality, trigger = dossier.monitoring.drift, dossier.monitoring.quality, dossier.monitoring.trigger
+    windows = text.listed(str(days) for days in drift.windows)
+    rows = [
+        (
+            "Drift of each group of columns",
+            f"a test of the newest {windows} days against the {drift.reference_days} before says so, with a chance of "
+            f"{text.share(drift.false_alarms_a_year)} that it does on any night of a year in which nothing drifts",
+        ),
+        (
+            f"Drift of {text.listed(trigger.drift_groups)}",
+            f"it lasts: on {trigger.alarms_needed} of the {trigger.alarms_of} newest nights; that of other groups only alerts",
+        ),
+        (
+            "Realised log-loss",
+            f"on the newest {quality.days} labelled days it is above that of the evaluation by more than {quality.decay_margin:g}, "
+            "by its lower bound",
+        ),
+        ("Schedule", f"the newest candidate was judged {trigger.every_days} days ago"),
+        ("New labels", f"{trigger.new_labelled_days} labelled days have come since"),
+        ("Age", f"the champion was judged {trigger.oldest_days} days ago"),
+    ]
+    back = "goes back to the version before by itself" if trigger.rolls_back else "is told, and a person brings the version before back"
     return [
-        words("The days since are compared each night with those that it was judged on. A challenger is trained when one holds:"),
-        table(
-            ["Watched", "Acts when"],
-            [
-                (
-                    "Drift of each group of features",
-                    f"a test of the last {rules.current_days} days against {rules.reference_days} says so, with a false alarm "
-                    f"in {text.share(rules.false_alarm_rate)} of nights over all groups together",
-                ),
-                ("Realised log-loss", f"it is above that of the evaluation by more than {rules.decay_margin:g}, by its lower bound"),
-                ("Age", f"the newest candidate was judged {rules.oldest_days} days ago"),
-            ],
+        words("The days since are compared each night with those before. A challenger is trained when one holds:"),
+        table(["Watched", "Acts when"], rows),
+        words(
+            f"No second challenger is trained within {text.count(trigger.cool_down_days, 'day')}. Alerts go to {dossier.card.contact}. "
+            "A challenger passes the same gate, and has its own dossier."
         ),
         words(
-            f"No second challenger is trained within {text.count(rules.cool_down_days, 'day')}. Alerts go to {dossier.card.contact}. "
-            "A challenger passes the same gate, and has its own dossier."
+            f"A champion whose log-loss is above that of the version before by more than {quality.roll_back_margin:g} for certain, on the "
+            f"same rows of {quality.roll_back_days} days at least, {back}. The service's predictions are watched as well: their number, "
+            "age, inputs, failures, and whether their features are those that the data give."
         ),
     ]

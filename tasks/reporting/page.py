@@ -18,7 +18,7 @@ from tasks.reporting.style import STYLE
 _MARKS = {
     "good": ("✓", ("PASS", "PROMOTE", "NONE")),
     "care": ("!", ("WARN", "REVIEW", "ALERT")),
-    "bad": ("✗", ("STOP", "HOLD", "FAIL")),
+    "bad": ("✗", ("STOP", "HOLD", "FAIL", "ROLL BACK")),
     "info": ("→", ("CHALLENGE",)),
 }
 _TONES = {verdict: (tone, sign) for tone, (sign, verdicts) in _MARKS.items() for verdict in verdicts}

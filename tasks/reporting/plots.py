@@ -44,7 +44,7 @@ def rows_by_day(rows: Mapping[str, int]) -> str:
         axes.margins(x=0.01)
         axes.set_ylabel("rows")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        _date_axis(axes)
+        date_axis(axes)
         return image(figure, alt)
 
 
@@ -121,8 +121,8 @@ def quality(days: Sequence[DayQuality], reference: float, current: Interval) -> 
         axes.plot(dates, values, color=BLUE, marker="o", markersize=3.5, linewidth=1.3, label="day")
         axes.set_ylabel("log-loss (lower is better)")
         axes.margins(y=0.15)
-        figure.legend(loc="outside upper right", ncols=3)
-        _date_axis(axes)
+        figure.legend(loc="outside upper left", ncols=3)
+        date_axis(axes)
         return image(figure, alt)
 
 
@@ -214,7 +214,8 @@ def _dates(days: Sequence[str]) -> list[float]:
     return [float(date2num(date.fromisoformat(day))) for day in days]
 
 
-def _date_axis(axes: Axes) -> None:
+def date_axis(axes: Axes) -> None:
+    """Label an axis of days as briefly as its span allows."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=3, maxticks=9)

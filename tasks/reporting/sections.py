@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
-from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
 from tasks.artifacts.registry import RegisteredModel
 from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
 from tasks.reporting import plots, sentences, text
-from tasks.reporting.page import bullets, facts, figure, fragment, heading, lead, mark, paragraph, table
+from tasks.reporting.page import facts, figure, fragment, heading, lead, mark, paragraph, table
 
 _WORST_FIRST = [Severity.STOP, Severity.WARN, Severity.PASS]
 
@@ -199,26 +198,4 @@ def registered(record: RegisteredModel) -> str:
                 ("Run", record.run_id),
             ]
         ),
-    )
-
-
-def monitoring(record: MonitoringReport, trigger: TriggerDecision | None) -> str:
-    """Show the champion's quality by day and the drift of each group, with the trigger's decision if there is one."""
-    drifted = Severity.WARN if any(g.is_drifted for g in record.drift) else Severity.PASS
-    drift = [
-        (mark("WARN" if g.is_drifted else "PASS"), g.group, text.decimals(g.statistic), text.decimals(g.p_value), g.column)
-        for g in sorted(record.drift, key=lambda g: (g.p_value, g.group))
-    ]
-    quality = [(str(d.day), text.count(d.rows), text.decimals(d.log_loss)) for d in sorted(record.quality, key=lambda d: d.day)]
-    current = record.current_log_loss
-    by_day = plots.quality(record.quality, record.reference_log_loss, current) if current is not None else ""
-    return fragment(
-        lead(trigger.action if trigger is not None else drifted, sentences.monitoring(record, trigger)),
-        bullets(trigger.reasons) if trigger is not None else "",
-        figure(by_day, "Log-loss of the champion by labelled day"),
-        heading("Drift"),
-        paragraph(f"{record.current or 'Too few labelled days'} against {record.reference}."),
-        table(["Verdict", "Group", "Statistic", "p-value", "Most changed column"], drift),
-        heading("Days"),
-        table(["Day", "Rows", "Log-loss"], quality),
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from tasks.artifacts.data import DataSnapshot, Severity, ValidationReport
 from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
-from tasks.artifacts.monitoring import MonitoringReport, TriggerDecision
 from tasks.artifacts.registry import RegisteredModel
 from tasks.artifacts.serving import ServiceCheck
 from tasks.artifacts.training import TrainedModel
@@ -108,16 +107,3 @@ def registered(record: RegisteredModel) -> str:
     """Say which version the model became, and its aliases."""
     role = f"as {text.listed(record.aliases)}" if record.aliases else "without an alias"
     return f"{record.name} v{record.version} is in the registry {role}."
-
-
-def monitoring(record: MonitoringReport, trigger: TriggerDecision | None) -> str:
-    """Say what the days since training look like, and what is asked for."""
-    drifted = [group.group for group in record.drift if group.is_drifted]
-    drift = f"{text.listed(drifted)} drifted" if drifted else "no group of features drifted"
-    asked = "" if trigger is None else " A challenger is trained now." if trigger.retrain else " No challenger is trained now."
-    if record.current is None:
-        return f"Champion v{record.champion_version}, {text.count(record.age_days, 'day')} old: too few labelled days to tell.{asked}"
-    return (
-        f"Champion v{record.champion_version}, {text.count(record.age_days, 'day')} old: log-loss {record.current_log_loss} in "
-        f"{record.current}, {text.decimals(record.reference_log_loss)} in its reference days; {drift}.{asked}"
-    )

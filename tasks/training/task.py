@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flytekit.types.directory import FlyteDirectory
 
 import images
+from tasks.artifacts.backtest import BacktestRules, Start
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.data_value import HistoryScores
 from tasks.artifacts.search import Fit, FoldScore, Search, SearchConfig
@@ -14,7 +15,7 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import Bundle, Model, Models, local_path, scratch
 from tasks.execution import GPU, LIGHT, checkpoint_place, publish, stage
-from tasks.frames import LazyFrame
+from tasks.frames import DataFrame, LazyFrame, StartScores
 from tasks.usecase import policy, segments
 from tasks.usecase.features import Features
 
@@ -22,7 +23,6 @@ DEFAULT_CONFIG = policy.TRAINING
 SEARCH = policy.SEARCH
 SEARCH_STEPS = SEARCH.steps(DEFAULT_CONFIG.folds)
 """The steps that the graph of a search has; those that are not needed train nothing."""
-ALERT_EMAILS = policy.ALERT_EMAILS
 
 
 class Baselines(NamedTuple):
@@ -240,6 +240,35 @@ def distil_network(features: LazyFrame[Features], split: Split, network: FlyteDi
     small = distillation.distil(_task(features, split), teacher, model, policy.SMALLER, folder)
     publish("distilled network", sections.training([small]))
     return Candidate(Bundle(str(folder)), small)
+
+
+@stage(resources=LIGHT)
+def plan_starts(features: LazyFrame[Features], config: TrainingConfig, rules: BacktestRules) -> list[Start]:
+    """Plan the days on which a backtest may train a model, each with its split by time.
+
+    Args:
+        features: Rows with their label, where known.
+        config: Lengths of the windows.
+        rules: Days between starts, and who learns.
+    """
+    from tasks.training import starts
+    from tasks.usecase import source
+
+    return starts.plan_starts(features, config, rules, source.LOCAL_ZONE)
+
+
+@stage(hours=6, interruptible=True)
+def score_start(features: LazyFrame[Features], config: TrainingConfig, start: Start) -> DataFrame[StartScores]:
+    """Train the model of one start, and score every day from its evaluation on.
+
+    Args:
+        features: Rows with their label, where known.
+        config: Settings of training.
+        start: When, and by whom.
+    """
+    from tasks.training import starts
+
+    return starts.score_start(_task(features, start.split), start, config, scratch("start"))  # type: ignore[return-value]  # the edge gives it its schema
 
 
 def _train_network(features: LazyFrame[Features], split: Split, config: TrainingConfig, purpose: str) -> Candidate:

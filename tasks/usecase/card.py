@@ -53,7 +53,9 @@ CARD = ModelCard(
         "People trust a number too much. Each prediction can be explained by what speaks for and against it, with its limits.",
     ],
     rollback_criteria=[
-        f"Log-loss of the labelled days since is for certain more than {policy.MONITORING.decay_margin:g} above the evaluation's.",
+        f"Log-loss of the labelled days since is for certain more than {policy.MONITORING.quality.roll_back_margin:g} above that of the "
+        "version before, on the same days: the monitor rolls back by itself.",
+        f"It is for certain more than {policy.MONITORING.quality.decay_margin:g} above the evaluation's, and the version before is better.",
         "The service answers wrongly or not at all: errors, other probabilities than the training code has for the golden rows.",
         "A fairness limit is broken on the labelled days since.",
         "A fault in the data or the code that the model was trained with becomes known.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.artifacts.backtest import BacktestRules
 from tasks.artifacts.behaviour import BehaviourLimit, BehaviourRules
 from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ranges
 from tasks.artifacts.data_value import DataValueRules
@@ -121,7 +122,8 @@ SEGMENT_RULES = SegmentRules(
 PROMOTION = PromotionRules(
     lightgbm_log_loss_ratio=1.02,  # within 2 % of the model that a user would pick instead
     logistic_gain=0.0,  # log-loss below that of the simple baseline
-    incumbent_gain=0.0,  # lower bound of the paired gain in log-loss over the champion
+    # Lower bound of the paired gain in log-loss over the champion: what another seed of training moves is no gain (docs/backtest.md).
+    incumbent_gain=0.001,
     segment_loss=0.02,  # 2 % of a segment's log-loss are more than a season's retraining gains
     segment_days=14,  # fewer days give no usable interval
     segment_rows=900,  # of 28 days; with fewer the interval of equal models is wider than what is allowed
@@ -130,6 +132,25 @@ PROMOTION = PromotionRules(
     review_changed_features=True,  # what the service must be sent has changed
     review_changed_contract=True,  # the data mean something else than those that the champion learned from
 )
+
+BACKTEST = BacktestRules(
+    learner="lightgbm",  # as good as the network here, in less than a minute a start
+    start_every_days=7,  # the weekly challenger's launch plan
+    serving_delay_days=1,  # the labels of the evaluation are complete in the afternoon of the start
+    cadences=[1, 2, 4, 8],  # weekly is the shortest: what the others are measured by
+    psi=0.2,  # the usual rule of thumb
+    naive_days=7,  # each weekday once
+    residual_days=7,  # the same
+    residual_z=3.0,  # the usual three standard errors
+    cool_down_days=7,  # as the monitor's
+    gate_margin=PROMOTION.incumbent_gain,  # the gate's own
+    phases=12,  # three of each phase of a cadence of four weeks
+    random_schedules=1_000,  # one in twenty is fifty of them
+    least_gain_share=0.9,  # a tenth of the gain is worth two thirds of the promotions
+    most_promotions_share=1 / 3,
+    most_beaten_share=0.05,  # what chance does as often is no policy
+)
+"""How policies of retraining are replayed over history, and when one is recommended."""
 
 FAIRNESS = FairnessRules(
     # In brackets: the models of 1 October and of 1 November 2013, each on its evaluation days. A limit is broken when the
@@ -168,44 +189,44 @@ MONITORING = MonitoringRules(
         windows=[2, 7, 14],  # a broken feed shows in two days, a season in two weeks
         reference_days=84,  # twelve weeks: two days of 86 can be as rare as the level asks
         fewest_reference_days=28,  # of fewer, two days cannot be rare
-        permutations=4_000,
+        permutations=4_000,  # the level of a night is one in a thousand
         classifier_days=7,  # a week has each weekday once
-        classifier_rows=20_000,
+        classifier_rows=20_000,  # two seconds
     ),
     quality=QualityRules(
         days=28,  # as many as a candidate is judged on
         fewest_days=7,  # a shorter window differs by its weekdays alone
-        decay_margin=0.03,
-        fewest_labelled_share=0.5,  # half a day without labels is a late feed; storms cancel fewer
+        decay_margin=0.03,  # by the lower bound of the difference: a season moves it by that much
+        fewest_labelled_share=0.35,  # a blizzard cancels more than half of a day [0.43 on 9 February]
         roll_back_days=14,  # fewer give no usable interval
         roll_back_margin=0.002,  # twice what another seed of training moves
         roll_back_level=0.001,  # it is looked at every night
     ),
     served=ServedRules(
-        days=7,
+        days=7,  # a week has each weekday once
         stale_hours=48.0,  # a day without predictions, and the time until it is collected
-        volume_share=0.5,
-        violations_share=0.01,
+        volume_share=0.5,  # half of a day is gone, and more
+        violations_share=0.01,  # one client in a hundred that sends nonsense is worth a call
         skew_tolerance=1e-4,  # features are float32, sums of integers before that
-        skewed_share=0.01,
+        skewed_share=0.01,  # a late correction of a reading moves fewer
         errors_share=0.01,  # as the alert on errors
     ),
     labelling=LabellingRules(
-        budget=50,
-        exploration_share=0.2,
-        unusual_share=0.3,
+        budget=50,  # what a person reads in an hour
+        exploration_share=0.2,  # ten a night: seventy a week tell a rate to a tenth
+        unusual_share=0.3,  # most of what is unusual is no more than that
     ),
     trigger=TriggerRules(
-        every_days=28,
-        new_labelled_days=28,
-        oldest_days=56,
-        drift_groups=["schedule", "state"],
-        alarms_needed=2,
+        every_days=7,  # a candidate a week behind the gate gains what weekly retraining does, with a ninth of its promotions
+        new_labelled_days=28,  # as many as a candidate is judged on
+        oldest_days=56,  # beyond that, a backtest found every cadence worse
+        drift_groups=["schedule", "state"],  # weather turns with the season, and no model is better for it
+        alarms_needed=2,  # one night's alarm may be the day's
         alarms_of=3,
-        cool_down_days=7,
-        most_missed_nights=14,
-        lease_hours=6.0,
-        rolls_back=True,
+        cool_down_days=7,  # no second challenger within a week
+        most_missed_nights=14,  # two weeks are caught up in a minute
+        lease_hours=6.0,  # as long as a training may take
+        rolls_back=True,  # to a version that was approved before, and is better for certain
     ),
 )
 

@@ -18,8 +18,8 @@ from flyteidl.core.execution_pb2 import WorkflowExecution
 from flyteidl.core.tasks_pb2 import Resources
 
 import images
-from launchplans import manual, scheduled, triggered
-from tasks.training.task import ALERT_EMAILS
+from launchplans import development, production, staging, triggered
+from tasks.retraining.task import ALERT_EMAILS
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
 from tests.flyte.test_interfaces import ON_GPU, UNCACHED
 from workflows.defaults import SOURCE
@@ -75,7 +75,7 @@ def test_everything_is_in_it(package: Package) -> None:
 
 
 def test_a_fan_out_runs_as_its_task_does(package: Package) -> None:
-    assert set(package.maps) == {"tasks.training.task.score_fold", "tasks.serving.task.score_day"}
+    assert set(package.maps) == {"tasks.training.task.score_fold", "tasks.training.task.score_start", "tasks.serving.task.score_day"}
     for name, fanned in package.maps.items():
         alone = package.tasks[name].template
         assert fanned.template.container.resources == alone.container.resources
@@ -155,9 +155,11 @@ def test_the_monitors_branch_holds_the_launch_plan(package: Package) -> None:
     assert compared.right_value.primitive.boolean
     (asked,) = [b.binding.promise for b in branch.inputs if b.var == compared.left_value.var]
     nodes = {node.id: node for node in package.workflows["workflows.monitor.monitor"].template.nodes}
-    assert nodes[asked.node_id].task_node.reference_id.name == "tasks.retraining.task.asks_for_challenger"
+    assert nodes[asked.node_id].task_node.reference_id.name == "tasks.retraining.task.asks_for"
     assert choice.case.then_node.workflow_node.launchplan_ref.name == "evergreen-retrain-on-trigger"
-    assert {binding.var for binding in choice.case.then_node.inputs} == {"as_of", "source", "config"}
+    assert {binding.var for binding in choice.case.then_node.inputs} == {"as_of", "source", "config", "lease"}
+    (back,) = choice.other
+    assert back.then_node.workflow_node.sub_workflow_ref.name == "workflows.step_back.step_back"
     assert choice.else_node.task_node.reference_id.name == "tasks.retraining.task.stand_by"
 
 
@@ -172,10 +174,10 @@ def test_retrain_composes_the_single_workflows(package: Package) -> None:
 @pytest.mark.parametrize(
     ("name", "cron", "workflow", "free"),
     [
-        ("evergreen-nightly-monitor", r"0 16 \* \* \*", "workflows.monitor.monitor", {"config"}),  # every day
-        ("evergreen-nightly-collect", r"0 (1[7-9]|2\d) \* \* \*", "workflows.collect.collect", set()),  # and after that
+        ("evergreen-nightly-monitor", r"0 1[89] \* \* \*", "workflows.monitor.monitor", {"config"}),  # every day, after the next
+        ("evergreen-nightly-collect", r"0 17 \* \* \*", "workflows.collect.collect", set()),  # labels are complete
         ("evergreen-hourly-state", r"\d+ \* \* \* \*", "workflows.serving_state.serving_state", set()),  # every hour
-        ("evergreen-weekly-retrain", r"0 \d+ \* \* \d", "workflows.retrain.retrain", {"config"}),  # one day of the week
+        ("evergreen-weekly-challenger", r"0 \d+ \* \* \d", "workflows.weekly.weekly", {"config"}),  # one day of the week
     ],
 )
 def test_schedules(package: Package, name: str, cron: str, workflow: str, free: set[str]) -> None:
@@ -194,9 +196,8 @@ def test_schedules(package: Package, name: str, cron: str, workflow: str, free: 
 
 def test_only_the_scheduled_plans_have_a_schedule(package: Package) -> None:
     scheduled_plans = {name for name, plan in package.plans.items() if plan.spec.entity_metadata.HasField("schedule")}
-    assert scheduled_plans == {
-        *("evergreen-nightly-monitor", "evergreen-nightly-collect", "evergreen-hourly-state", "evergreen-weekly-retrain")
-    }
+    names = ("evergreen-nightly-monitor", "evergreen-nightly-collect", "evergreen-hourly-state", "evergreen-weekly-challenger")
+    assert scheduled_plans == {f"{name}{domain}" for name in names for domain in ("", "-staging", "-development")}
 
 
 def test_what_is_launched_by_hand_or_by_the_monitor(package: Package) -> None:
@@ -205,18 +206,14 @@ def test_what_is_launched_by_hand_or_by_the_monitor(package: Package) -> None:
     assert manual_plan.default_inputs.parameters["source"].default.scalar.primitive.string_value == SOURCE
     assert not manual_plan.fixed_inputs.literals
     assert trigger.workflow_id.name == "workflows.challenge.challenge"
-    assert all(parameter.required for parameter in trigger.default_inputs.parameters.values()), "the monitor gives every input"
+    required = {name for name, parameter in trigger.default_inputs.parameters.items() if parameter.required}
+    assert required == {"as_of", "source", "config"}, "who calls it gives every input; without a lease it takes one"
 
 
-def test_schedules_wait_for_a_person_to_activate_them() -> None:
-    """Not in the protobufs: the client that registers acts on it."""
-    assert not scheduled.nightly_monitor.should_auto_activate
-    assert not scheduled.nightly_collect.should_auto_activate
-    assert not scheduled.hourly_state.should_auto_activate
-    assert not scheduled.weekly_retrain.should_auto_activate
-    assert not manual.manual_retrain.should_auto_activate
-    assert not triggered.drift_triggered_retrain.should_auto_activate
-    assert set(LAUNCH_PLANS.values()) == {
-        *(scheduled.nightly_monitor, scheduled.nightly_collect, scheduled.hourly_state, scheduled.weekly_retrain),
-        *(manual.manual_retrain, triggered.drift_triggered_retrain),
-    }
+def test_every_plan_is_one_of_a_domain_or_called() -> None:
+    """Whether one starts by itself is not in the protobufs: the client that registers acts on it."""
+    held = {name: plan for module in (production, staging, development) for name, plan in vars(module).items() if not name.startswith("_")}
+    assert len(LAUNCH_PLANS) == 3 * 7 + 1
+    assert triggered.drift_triggered_retrain in LAUNCH_PLANS.values()
+    assert {plan.name for name, plan in held.items() if hasattr(plan, "should_auto_activate")} < set(LAUNCH_PLANS)
+    assert not any(plan.should_auto_activate for plan in LAUNCH_PLANS.values())

@@ -165,6 +165,34 @@ def test_a_version_leads_to_its_package_and_its_run(registry: Registry, tmp_path
     assert run.data.metrics["log_loss"] == registry.champion().log_loss
 
 
+def test_a_champion_brings_its_threshold_and_the_version_before_it(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a", threshold=0.21)
+    registry.make_champion(1, None)
+    first = registry.champion()
+    assert (first.version, first.threshold, first.previous_version, first.previous_uri, first.previous_digest) == (1, 0.21, None, "", "")
+    register(registry, tmp_path, "b", threshold=0.25)
+    registry.make_champion(2, 1)
+    second = registry.champion()
+    assert (second.version, second.threshold, second.previous_version) == (2, 0.25, 1)
+    assert (second.previous_uri, second.previous_digest) == (first.bundle_uri, first.bundle_digest)
+    # What went back has the one it replaced before it.
+    registry.make_champion(1, 2)
+    assert (registry.champion().version, registry.champion().previous_version) == (1, 2)
+
+
+@pytest.mark.parametrize("gone", ["deleted", "the champion itself"])
+def test_a_version_before_that_is_none_is_not_named(registry: Registry, tmp_path: Path, gone: str) -> None:
+    register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    register(registry, tmp_path, "b")
+    registry.make_champion(2, 1)
+    if gone == "deleted":
+        registry._client.delete_model_version(registry.name, "1")
+    else:
+        registry._client.set_registered_model_alias(registry.name, "previous", "2")
+    assert registry.champion().previous_version is None
+
+
 def test_an_incumbent_brings_what_a_candidate_is_compared_by(registry: Registry, tmp_path: Path) -> None:
     grouping = Grouping(name="air service", column="n", cut=28, below="small", above="large")
     register(registry, tmp_path, "a", grouping=grouping, group_thresholds={"small": 0.3, "large": 0.2})

@@ -59,7 +59,7 @@ def require_sound(document: str, most: int = MOST_BYTES) -> Tags:
             assert len(str(attributes["alt"])) > 30  # says what the plot says
             assert attributes["alt"] != "Rendered Image"
         if tag == "a":
-            assert re.fullmatch(r"[a-z_]+\.html|#[a-z0-9-]+", str(attributes["href"]))
+            assert re.fullmatch(r"[a-z0-9_-]+\.html|#[a-z0-9-]+", str(attributes["href"]))
     styles = "".join(re.findall(r"<style>(.*?)</style>", document, re.DOTALL))
     assert "url(" not in styles
     assert "@import" not in styles

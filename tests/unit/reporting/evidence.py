@@ -9,7 +9,8 @@ from tasks.artifacts.dossier import Component, Dossier, ModelCard
 from tasks.artifacts.evaluation import Verdict
 from tasks.artifacts.explanation import FeatureEffect, GlobalExplanation
 from tasks.artifacts.fairness import AttributeFairness, Fairness, FairnessLimits, FairnessRules, Grouping, GroupRates
-from tasks.artifacts.settings import Costs, MonitoringRules
+from tasks.artifacts.monitoring import DriftRules, LabellingRules, MonitoringRules, QualityRules, ServedRules, TriggerRules
+from tasks.artifacts.settings import Costs
 from tests.unit.reporting import factory
 from tests.unit.reporting.factory import interval
 
@@ -42,14 +43,47 @@ RULES = FairnessRules(
 )
 
 MONITORING = MonitoringRules(
-    false_alarm_rate=0.01,
-    permutations=1_000,
-    reference_days=56,
-    current_days=14,
-    fewest_current_days=7,
-    decay_margin=0.03,
-    oldest_days=56,
-    cool_down_days=7,
+    drift=DriftRules(
+        false_alarms_a_year=0.1,
+        looks_a_year=100.0,
+        windows=[2, 7, 14],
+        reference_days=84,
+        fewest_reference_days=28,
+        permutations=4_000,
+        classifier_days=7,
+        classifier_rows=20_000,
+    ),
+    quality=QualityRules(
+        days=28,
+        fewest_days=7,
+        decay_margin=0.03,
+        fewest_labelled_share=0.5,
+        roll_back_days=14,
+        roll_back_margin=0.002,
+        roll_back_level=0.001,
+    ),
+    served=ServedRules(
+        days=7,
+        stale_hours=48.0,
+        volume_share=0.5,
+        violations_share=0.01,
+        skew_tolerance=1e-4,
+        skewed_share=0.01,
+        errors_share=0.01,
+    ),
+    labelling=LabellingRules(budget=50, exploration_share=0.2, unusual_share=0.3),
+    trigger=TriggerRules(
+        every_days=28,
+        new_labelled_days=28,
+        oldest_days=56,
+        drift_groups=["schedule", "state"],
+        alarms_needed=2,
+        alarms_of=3,
+        cool_down_days=7,
+        most_missed_nights=14,
+        lease_hours=6.0,
+        rolls_back=True,
+    ),
 )
 
 

@@ -21,7 +21,6 @@ from tasks.artifacts.evaluation import (
     WeakSegment,
     WeakSegments,
 )
-from tasks.artifacts.monitoring import Action, DayQuality, GroupDrift, MonitoringReport, TriggerDecision
 from tasks.artifacts.record import Interval, SuiteCondition, Window
 from tasks.artifacts.registry import RegisteredModel, RunSummary, StageCost
 from tasks.artifacts.serving import BadRequestCheck, GuardRules, ServiceCheck, ServiceRules
@@ -403,34 +402,4 @@ def advice(task: str, *, gpu: bool = False) -> ResourceAdvice:
         peak_host_mb=1234.0,
         suggested=Request(cpu=4, mem_mb=16384, gpu=1) if gpu else Request(cpu=2, mem_mb=2048),
         reason="a peak of 1,234 MB in 7 runs",
-    )
-
-
-def monitoring() -> MonitoringReport:
-    rng = np.random.default_rng(RNG_SEED)
-    return MonitoringReport(
-        champion_version=3,
-        reference=Window(first_day=date(2013, 5, 6), last_day=LAST),
-        current=Window(first_day=date(2013, 7, 1), last_day=date(2013, 7, 14)),
-        age_days=14,
-        days_since_candidate=14,
-        drift=[
-            GroupDrift(group="weather", statistic=0.2134, p_value=0.001, column="humid", is_drifted=True),
-            GroupDrift(group="schedule", statistic=0.0311, p_value=0.4312, column="dest", is_drifted=False),
-        ],
-        quality=[
-            DayQuality(day=date(2013, 7, 1) + timedelta(days=i), rows=930 + i, log_loss=float(0.52 + rng.normal(0, 0.08)))
-            for i in range(14)
-        ],
-        reference_log_loss=0.4912,
-        current_log_loss=interval(0.5312, 0.0331),
-    )
-
-
-def trigger() -> TriggerDecision:
-    return TriggerDecision(
-        action=Action.CHALLENGE,
-        reasons=["weather drifted: humid, p = 0.0010", "log-loss is 0.0400 above the champion's evaluation"],
-        champion_version=3,
-        retrain=True,
     )

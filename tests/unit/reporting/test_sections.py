@@ -20,8 +20,6 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "package": lambda: sections.package("flights:kx3v5", factory.digest(5), {"card.json": 412, "model.onnx": 1_204_551}),
     "service": lambda: sections.service(factory.service()),
     "registered": lambda: sections.registered(factory.registered()),
-    "monitoring": lambda: sections.monitoring(factory.monitoring(), factory.trigger()),
-    "monitoring without trigger": lambda: sections.monitoring(factory.monitoring(), None),
     # nothing to show is shown as such
     "no features": lambda: sections.features(0, [], []),
     "no models": lambda: sections.training([]),
@@ -59,8 +57,6 @@ def test_fragment_is_sound(name: str) -> None:
             ],
         ),
         ("registered", ["v3", "champion, challenger"]),
-        ("monitoring", ["→ CHALLENGE", "weather drifted: humid, p = 0.0010", "0.2134", "2013-07-14"]),
-        ("monitoring without trigger", ["! WARN", "weather"]),
     ],
 )
 def test_shows_what_the_record_holds(name: str, facts: list[str]) -> None:
@@ -69,7 +65,7 @@ def test_shows_what_the_record_holds(name: str, facts: list[str]) -> None:
 
 
 def test_the_verdict_comes_first() -> None:
-    for name, verdict in (("validation", "! WARN"), ("service", "✓ PASS"), ("monitoring", "→ CHALLENGE")):
+    for name, verdict in (("validation", "! WARN"), ("service", "✓ PASS")):
         assert require_sound(SECTIONS[name]()).text.startswith(verdict)
 
 
@@ -89,7 +85,6 @@ def test_hostile_texts_of_records_stay_text() -> None:
         sections.service(factory.service().model_copy(update={"bento_tag": HOSTILE})),
         sections.package(HOSTILE, "d", {HOSTILE: 1}),
         sections.registered(factory.registered().model_copy(update={"aliases": [HOSTILE]})),
-        sections.monitoring(factory.monitoring(), factory.trigger().model_copy(update={"reasons": [HOSTILE]})),
     ]
     for section in hostile:
         assert "alert(" in require_sound(section).text  # shown, not dropped

@@ -98,12 +98,3 @@ def test_a_service_is_fit_if_it_keeps_every_requirement(found: ServiceCheck, exp
 def test_registered_without_an_alias() -> None:
     assert sentences.registered(factory.registered()) == "nyc-late-flights v3 is in the registry as champion and challenger."
     assert sentences.registered(factory.registered().model_copy(update={"aliases": []})).endswith("without an alias.")
-
-
-def test_monitoring_with_and_without_a_trigger() -> None:
-    days = "0.5312 [0.4981, 0.5676] in 2013-07-01 to 2013-07-14, 0.4912 in its reference days"
-    said = f"Champion v3, 14 days old: log-loss {days}; weather drifted."
-    assert sentences.monitoring(factory.monitoring(), None) == said
-    assert sentences.monitoring(factory.monitoring(), factory.trigger()) == f"{said} A challenger is trained now."
-    calm = factory.monitoring().model_copy(update={"drift": []})
-    assert sentences.monitoring(calm, None).endswith("no group of features drifted.")
