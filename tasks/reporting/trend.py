@@ -17,6 +17,7 @@ MOST_NIGHTS = 400
 """Newest ones that are shown: a year and the month before it, and what a page of a few hundred kilobytes holds."""
 _MOST_LISTED = 60  # nights that asked for something: two months of an alert each night
 _MOST_LINKED = 30
+_LEAST_SHOWN = timedelta(days=13)
 
 
 def section(reports: Sequence[NightReport], decisions: Sequence[TriggerDecision]) -> str:
@@ -93,7 +94,8 @@ def _marks(shown: Sequence[NightReport], decided: dict[date, TriggerDecision]) -
 
 
 def _figures(shown: Sequence[NightReport], marks: Marks) -> list[str]:
-    first, last = shown[0].night, shown[-1].night
+    last = shown[-1].night
+    first = min(shown[0].night, last - _LEAST_SHOWN)  # an axis of one day would be one of years
     days = tuple(first + timedelta(days=n) for n in range(text.days_between(first, last)))
     # A log with a gap of years is drawn by its newest days: a place a day must stay wide enough to be seen.
     days = days[-2 * MOST_NIGHTS :]

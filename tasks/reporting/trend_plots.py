@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEAST_P = 1e-5  # smaller ones are drawn there: no permutation tells them apart
+_FEW = 31  # days whose single values are seen as points, too
 _NONE = float("nan")
 
 
@@ -123,7 +124,7 @@ def drift(days: Sequence[date], groups: Mapping[str, Sequence[GroupNight | None]
         places = _places(days)
         for axes, (name, nights) in zip(column, groups.items(), strict=True):
             values = [_NONE if night is None else max(night.p_value, _LEAST_P) for night in nights]
-            axes.plot(places, values, color=SKY, linewidth=1.1)
+            axes.plot(places, values, color=SKY, linewidth=1.1, marker="." if len(places) <= _FEW else None)
             axes.axhline(level, color=GREY, linestyle="--", linewidth=0.9)
             fired = [(place, value) for place, value, n in zip(places, values, nights, strict=True) if n and n.is_drifted]
             axes.plot([place for place, _ in fired], [value for _, value in fired], "o", color=VERMILION, markersize=3.6)

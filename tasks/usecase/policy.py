@@ -134,7 +134,7 @@ PROMOTION = PromotionRules(
 )
 
 BACKTEST = BacktestRules(
-    learner="lightgbm",  # as good as the network here, in less than a minute a start
+    learner="lightgbm",  # as good as the network here, in a minute a start
     start_every_days=7,  # the weekly challenger's launch plan
     serving_delay_days=1,  # the labels of the evaluation are complete in the afternoon of the start
     cadences=[1, 2, 4, 8],  # weekly is the shortest: what the others are measured by
@@ -184,8 +184,8 @@ APPROVAL_HOURS = 72.0
 
 MONITORING = MonitoringRules(
     drift=DriftRules(
-        false_alarms_a_year=0.1,  # one year in ten calls a drift that is none
-        looks_a_year=100.0,
+        false_alarms_a_year=0.25,  # one year in four calls a drift that is none: an alarm costs a look, a missed fault a month
+        looks_a_year=280.0,  # measured: 365 nights of windows that overlap (`make bench NAME=monitoring`)
         windows=[2, 7, 14],  # a broken feed shows in two days, a season in two weeks
         reference_days=84,  # twelve weeks: two days of 86 can be as rare as the level asks
         fewest_reference_days=28,  # of fewer, two days cannot be rare
@@ -219,13 +219,13 @@ MONITORING = MonitoringRules(
     trigger=TriggerRules(
         every_days=7,  # a candidate a week behind the gate gains what weekly retraining does, with a ninth of its promotions
         new_labelled_days=28,  # as many as a candidate is judged on
-        oldest_days=56,  # beyond that, a backtest found every cadence worse
+        oldest_days=56,  # a model of eight weeks ago is worse for certain: a person should look why none was better
         drift_groups=["schedule", "state"],  # weather turns with the season, and no model is better for it
         alarms_needed=2,  # one night's alarm may be the day's
         alarms_of=3,
-        cool_down_days=7,  # no second challenger within a week
+        cool_down_days=3,  # what evidence asks for between two weekly candidates waits for as long as a fault takes to be mended
         most_missed_nights=14,  # two weeks are caught up in a minute
-        lease_hours=6.0,  # as long as a training may take
+        lease_hours=24.0,  # a training may take six, and begins anew when its machine is taken away
         rolls_back=True,  # to a version that was approved before, and is better for certain
     ),
 )
