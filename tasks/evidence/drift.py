@@ -9,7 +9,9 @@ at (Westfall and Young, "Resampling-based multiple testing", 1993), so that the 
    a single storm or outage hides nothing; but they do count, or numbers that are usually zero would raise every threshold.
 3. A window of at most three days scores by its least extreme day, in one direction: a fault stays, a storm passes. A longer one
    scores by the mean, with each day bounded.
-4. The windows' scores are brought to one scale by what shuffled days give; the largest of all is held against that of shuffled days.
+4. The windows' scores are brought to one scale by what shuffled days give; the largest of all is held against that of shuffled days:
+   of the features and predictions, and apart from these of what comes with the label, whose few numbers the hundreds of the others
+   would drown. Each has its share of the level (Bonferroni).
 
 A night's level is what makes a year of nights, whose windows overlap, as rare as the rules ask: 1 - (1 - false alarms a year) to
 the power of 1 / looks a year. The looks are measured (tests/benchmarks/monitoring.py).
@@ -51,6 +53,8 @@ _DOUBT = 16
 (Besag and Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991)."""
 _SCALE = 90
 """Percentile of shuffled days that windows of different lengths have in common."""
+_LATE_SHARE = 0.2
+"""Part of the level that is for what comes with the label: a fifth of the numbers at most, and of the faults."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +65,28 @@ class Scores:
         windows: Lengths of windows, in days.
         observed: Signed score of each window and number, in its own scale, shape (windows, numbers).
         common: The same without sign in the windows' common scale.
-        highest: Largest of `common` of each shuffle, sorted, shape (shuffles,).
+        late: Which numbers come with the label, shape (numbers,).
+        highest: Largest of `common` of each shuffle among these, and among the others, sorted, shape (2, shuffles).
     """
 
     windows: list[int]
     observed: Floats
     common: Floats
+    late: npt.NDArray[np.bool_]
     highest: Floats
 
-    def p_values(self, scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the share of shuffles, the real order among them, whose largest score is as large."""
-        above = len(self.highest) - np.searchsorted(self.highest, np.asarray(scores, dtype=np.float32), side="left")
-        found: npt.NDArray[np.float64] = (1 + above) / (1 + len(self.highest))
-        return found
+    def p_values(self) -> npt.NDArray[np.float64]:
+        """Return of each window and number the share of shuffles, the real order among them, whose largest score is as large.
+
+        Adjusted for all numbers and windows; shape (windows, numbers).
+        """
+        found = np.ones(self.common.shape)
+        for highest, own, share in zip(self.highest, (self.late, ~self.late), (_LATE_SHARE, 1 - _LATE_SHARE), strict=True):
+            above = len(highest) - np.searchsorted(highest, self.common[:, own], side="left")
+            # Where there is only one kind, it has the whole level.
+            found[:, own] = (1 + above) / (1 + len(highest)) / (share if own.any() and not own.all() else 1.0)
+        least: npt.NDArray[np.float64] = np.minimum(found, 1.0)
+        return least
 
 
 def level(rules: DriftRules) -> float:
@@ -138,32 +151,58 @@ def _largest(scores: Floats) -> Floats:
     return found
 
 
-def score(days: Floats, windows: Sequence[int], permutations: int, seed: int) -> Scores:
+def score(days: Floats, late: npt.NDArray[np.bool_], windows: Sequence[int], permutations: int, seed: int) -> Scores:
     """Return how far the newest days lie from the others, beside shuffled days.
 
     Args:
         days: From `standardise`, in order, the newest last, shape (days, numbers).
+        late: Which numbers are of columns that come with the label, shape (numbers,).
         windows: Lengths of windows, in days.
-        permutations: Most shuffles.
+        permutations: Most shuffles; with as many as there are pairs of days, each pair is looked at once.
         seed: Of the shuffles.
     """
     bounded = np.clip(days, -_BOUND, _BOUND)
     newest_first = np.arange(len(days))[::-1][None, :]
     observed = np.concatenate([_window(days, bounded, newest_first, length) for length in windows])
-    orders = _orders(len(days), max(windows), permutations, seed)
+    generator = np.random.default_rng(seed)
+    pairs = _pairs(len(days), permutations, generator)
 
-    def shuffled(some: slice) -> Floats:
-        return np.stack([_largest(_window(days, bounded, orders[some], length)) for length in windows], axis=1)
+    def shuffled(some: Orders) -> Floats:
+        orders = _orders(some, len(days), max(windows), generator)
+        found = (np.abs(_window(days, bounded, orders, length)) for length in windows)
+        return np.stack([[part.max(axis=1, initial=0, where=own) for own in (late, ~late)] for part in found])  # (windows, 2, shuffles)
 
-    first = shuffled(slice(_FIRST))
-    scale = np.maximum(np.percentile(first, _SCALE, axis=0), 1e-6).astype(np.float32)
-    common = np.abs(observed) / scale[:, None]
-    largest, highest = common.max(initial=0), (first / scale).max(axis=1)
-    for at in range(_FIRST, permutations, _BATCH):
-        if int((highest >= largest).sum()) >= _DOUBT:
-            break
-        highest = np.concatenate([highest, (shuffled(slice(at, at + _BATCH)) / scale).max(axis=1)])
-    return Scores(list(windows), observed, common, np.sort(highest))
+    def largest(found: Floats) -> Floats:
+        both: Floats = (found / scale[:, None, None]).max(axis=0)
+        return both
+
+    first = shuffled(pairs[:_FIRST])
+    scale = np.maximum(np.percentile(first.max(axis=1), _SCALE, axis=1), 1e-6).astype(np.float32)
+    common, highest = np.abs(observed) / scale[:, None], largest(first)
+    is_doubtful = any(
+        int((of >= common[:, own].max(initial=0)).sum()) < _DOUBT for of, own in zip(highest, (late, ~late), strict=True) if own.any()
+    )
+    if is_doubtful and len(pairs) > _FIRST:
+        rest = [largest(shuffled(pairs[at : at + 1_000])) for at in range(_FIRST, len(pairs), 1_000)]
+        highest = np.concatenate([highest, *rest], axis=1)
+    return Scores(list(windows), observed, common, late, np.sort(highest, axis=1))
+
+
+def _pairs(days: int, most: int, generator: np.random.Generator) -> Orders:
+    """Return pairs of days that a shuffle may have for its newest two, in any order: each once, but the real one; shape (pairs, 2).
+
+    Drawn with replacement, the real pair would stand among them, and no night could be rarer than these are.
+    """
+    pairs = np.stack(np.triu_indices(days, k=1), axis=1)[:-1]  # the last of them are the newest two
+    chosen: Orders = generator.permutation(pairs)[:most]
+    return chosen
+
+
+def _orders(pairs: Orders, days: int, length: int, generator: np.random.Generator) -> Orders:
+    """Return the first days of shuffles that begin with the pairs, all others at random, shape (pairs, length)."""
+    places = generator.random((len(pairs), days), dtype=np.float32)
+    np.put_along_axis(places, pairs, np.float32(-1), axis=1)
+    return np.argsort(places, axis=1)[:, :length]
 
 
 def _ready(found: Profiles) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
@@ -230,12 +269,13 @@ def _scores(found: Profiles, windows: Sequence[int], rules: DriftRules) -> tuple
     tested = np.flatnonzero(is_tested)
     weekdays = np.array([day.weekday() for day in found.days])
     days = standardise(table[:, tested], weekdays, float(np.median(found.rows)))
-    return tested, score(days, windows, rules.permutations, rules.seed)
+    late = np.array([found.codings[str(column)].group in profiles.OUTCOMES for column in found.columns[tested]], dtype=bool)
+    return tested, score(days, late, windows, rules.permutations, rules.seed)
 
 
 def _columns(found: Profiles, tested: npt.NDArray[np.int64], scores: Scores) -> list[ColumnDrift]:
     """Return each column with the number and the window in which it differs most, by p-value and score."""
-    names = found.columns[tested]
+    names, p_values = found.columns[tested], scores.p_values()
     told = []
     for column, coding in found.codings.items():
         own = np.flatnonzero(names == column)
@@ -252,12 +292,12 @@ def _columns(found: Profiles, tested: npt.NDArray[np.int64], scores: Scores) -> 
             days=days,
             what=str(found.whats[tested[number]]),
             statistic=float(scores.observed[int(at), number]),
-            p_value=float(scores.p_values(score_of)),
+            p_value=float(p_values[int(at), number]),
             psi=reading.psi(before, now, coding.is_number),
             wasserstein=reading.wasserstein(coding.values.astype(np.float64), before, now) if coding.is_number else None,
         )
-        told.append((score_of, drift))
-    return [drift for _, drift in sorted(told, key=lambda pair: -pair[0])]
+        told.append((drift.p_value, -score_of, drift))
+    return [drift for *_, drift in sorted(told, key=lambda one: one[:2])]
 
 
 def _groups(groups: Mapping[str, Sequence[str]], columns: Sequence[ColumnDrift], scores: Scores, night: float) -> list[GroupDrift]:

@@ -187,9 +187,9 @@ MONITORING = MonitoringRules(
         false_alarms_a_year=0.25,  # one year in four calls a drift that is none: an alarm costs a look, a missed fault a month
         looks_a_year=280.0,  # measured: 365 nights of windows that overlap (`make bench NAME=monitoring`)
         windows=[2, 7, 14],  # a broken feed shows in two days, a season in two weeks
-        reference_days=84,  # twelve weeks: two days of 86 can be as rare as the level asks
-        fewest_reference_days=28,  # of fewer, two days cannot be rare
-        permutations=4_000,  # the level of a night is one in a thousand
+        reference_days=168,  # half a year: it takes so many days to see which numbers are wild by themselves
+        fewest_reference_days=28,  # of fewer, only the longer windows can be rare
+        permutations=20_000,  # each pair of 182 days once
         classifier_days=7,  # a week has each weekday once
         classifier_rows=20_000,  # two seconds
     ),

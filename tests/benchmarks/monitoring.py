@@ -149,21 +149,21 @@ def tune(extremes: Mapping[tuple[str, int], Sequence[npt.NDArray[np.float64]]], 
 class Detector:
     """Ours on days that are already counted."""
 
-    def __init__(self, rows: float) -> None:
-        self.rows, self.weekdays = rows, np.arange(BACK) % 7
+    def __init__(self, found: Profiles) -> None:
+        self.rows, self.weekdays = float(np.median(found.rows)), np.arange(BACK) % 7
+        self.late = np.array([found.codings[str(column)].group in OUTCOMES for column in found.columns[tested(found)]], dtype=bool)
 
     def p_value(self, table: npt.NDArray[np.float64]) -> float:
         """Return the p-value of the newest days of a table of BACK days."""
         days = drift.standardise(table, self.weekdays, self.rows)
-        scores = drift.score(days, RULES.windows, RULES.permutations, RULES.seed)
-        return float(scores.p_values(scores.common.max()))
+        scores = drift.score(days, self.late, RULES.windows, RULES.permutations, RULES.seed)
+        return float(scores.p_values().min())
 
 
-def _years(count: int, table: npt.NDArray[np.float64], days: Sequence[date], rows: float) -> list[float]:
+def _years(count: int, table: npt.NDArray[np.float64], days: Sequence[date], detector: Detector) -> list[float]:
     """Return the least p-value over the nights of each shuffled year."""
-    detector, least = Detector(rows), []
+    least = []
     generator = np.random.default_rng(2013)
-    table = table[:, np.nanmax(table, axis=0) > np.nanmin(table, axis=0)]  # the others score nothing on any day
     for number in range(count):
         order = shuffled(days, NIGHTS, generator)
         sequence = table[np.concatenate([order, order])]
@@ -191,8 +191,7 @@ def _peers(counted: Counted, order: Ints, nights: Sequence[int], length: int) ->
 
 def _no_drift(years: int, table: npt.NDArray[np.float64], found: Profiles, counted: Counted) -> tuple[list[Figure], list[Peer]]:
     """Return figures without drift, and the usual detectors, tuned to as many years of alarms as the rules ask for."""
-    rows = float(np.median(found.rows))
-    least = np.array(_years(years, table, found.days, rows))
+    least = np.array(_years(years, table, found.days, Detector(found)))
     rate = RULES.false_alarms_a_year
     calls = float(np.mean(least <= drift.level(RULES)))
     bounds = binom.ppf([0.025, 0.975], years, rate) / years
@@ -256,7 +255,7 @@ def _faults(
 ) -> list[Figure]:
     """Return how often and how soon faults are found, by ours and by the usual detectors at one rate of false alarms."""
     keep, clean = tested(base), drifts.count(base)
-    detector, limit = Detector(float(np.median(base.rows))), drift.level(RULES)
+    detector, limit = Detector(base), drift.level(RULES)
     figures: list[Figure] = []
     soon: dict[str, list[float]] = {size: [] for size in drifts.SIZES}
     every: dict[str, list[float]] = {size: [] for size in drifts.SIZES}
@@ -354,7 +353,7 @@ def _control(years: int) -> list[Figure]:
     for seed in range(years):
         rows = control(BACK + NIGHTS, 200, seed)
         found = profiles.of(rows, named)
-        keep, detector = tested(found), Detector(float(np.median(found.rows)))
+        keep, detector = tested(found), Detector(found)
         p_values = [detector.p_value(found.table[night - BACK : night, keep]) for night in range(BACK, BACK + NIGHTS)]
         alarms = sum(p <= drift.level(RULES) for p in p_values)
         nights += alarms
