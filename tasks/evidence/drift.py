@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +45,12 @@ _EXTREME, _THEIR_SHARE = 2, 0.8
 and 1 this finds most faults at one rate of false alarms)."""
 _BOUND = 4.0
 """Spreads that a day of a longer window counts at most: the faults of one day do not make a week."""
-_FIRST, _BATCH = 100, 200
+_FIRST, _BATCH = 400, 200
 """Shuffles that are looked at first, and then at a time (what they take fits a processor's cache)."""
 _DOUBT = 16
 """Shuffles that score as much as the real order end the search: the p-value is far from any level, and known to a quarter of itself
 (Besag and Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991)."""
-_SCALE = 90
+_SCALE = 95
 """Percentile of shuffled days that windows of different lengths have in common."""
 _LATE_SHARE = 0.2
 """Part of the level that is for what comes with the label: a fifth of the numbers at most, and of the faults."""
@@ -139,18 +138,6 @@ def _window(days: Floats, bounded: Floats, orders: Orders, length: int) -> Float
     return np.maximum(least, 0) + np.minimum(highest, 0)
 
 
-@lru_cache(maxsize=4)
-def _orders(days: int, length: int, permutations: int, seed: int) -> Orders:
-    """Return the first days of each shuffle, shape (permutations, length); the same every night."""
-    return np.argsort(np.random.default_rng(seed).random((permutations, days), dtype=np.float32), axis=1)[:, :length].copy()
-
-
-def _largest(scores: Floats) -> Floats:
-    """Return the largest score without sign of each order, shape (orders,)."""
-    found: Floats = np.maximum(scores.max(axis=1), -scores.min(axis=1))
-    return found
-
-
 def score(days: Floats, late: npt.NDArray[np.bool_], windows: Sequence[int], permutations: int, seed: int) -> Scores:
     """Return how far the newest days lie from the others, beside shuffled days.
 
@@ -179,12 +166,13 @@ def score(days: Floats, late: npt.NDArray[np.bool_], windows: Sequence[int], per
     first = shuffled(pairs[:_FIRST])
     scale = np.maximum(np.percentile(first.max(axis=1), _SCALE, axis=1), 1e-6).astype(np.float32)
     common, highest = np.abs(observed) / scale[:, None], largest(first)
-    is_doubtful = any(
-        int((of >= common[:, own].max(initial=0)).sum()) < _DOUBT for of, own in zip(highest, (late, ~late), strict=True) if own.any()
-    )
-    if is_doubtful and len(pairs) > _FIRST:
-        rest = [largest(shuffled(pairs[at : at + 1_000])) for at in range(_FIRST, len(pairs), 1_000)]
-        highest = np.concatenate([highest, *rest], axis=1)
+    kinds = [(place, common[:, own].max()) for place, own in enumerate((late, ~late)) if own.any()]
+    looked = [highest]
+    for at in range(_FIRST, len(pairs), _BATCH):
+        if all(sum(int((part[place] >= score_of).sum()) for part in looked) >= _DOUBT for place, score_of in kinds):
+            break
+        looked.append(largest(shuffled(pairs[at : at + _BATCH])))
+    highest = np.concatenate(looked, axis=1)
     return Scores(list(windows), observed, common, late, np.sort(highest, axis=1))
 
 
