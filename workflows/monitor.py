@@ -13,7 +13,7 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.features.task import add_features
 from tasks.monitoring.task import look_at_service, plan_nights, queue_labels, show, watch
 from tasks.registry.task import find_champion
-from tasks.retraining.task import asks_for, stand_by, trigger
+from tasks.retraining.task import abandoned, asks_for, stand_by, trigger
 from tasks.training.task import DEFAULT_CONFIG
 from tasks.validation import task as validating
 from workflows.challenge import retrain_on_trigger
@@ -31,7 +31,7 @@ class Monitored(NamedTuple):
     outcome: str
 
 
-@workflow
+@workflow(on_failure=abandoned)
 def monitor(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> Monitored:
     """Ingest and validate, watch the champion on tonight and on nights that were missed, and act once if the evidence asks for it.
 

@@ -7,13 +7,13 @@ from datetime import datetime
 from flytekit import conditional, workflow
 
 from tasks.artifacts.settings import TrainingConfig
-from tasks.retraining.task import claim, stand_aside
+from tasks.retraining.task import abandoned, claim, stand_aside
 from tasks.training.task import DEFAULT_CONFIG
 from workflows.challenge import retrain_on_trigger
 from workflows.defaults import NIGHT, SOURCE
 
 
-@workflow
+@workflow(on_failure=abandoned)
 def weekly(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfig = DEFAULT_CONFIG) -> str:
     """Train, judge and register a challenger if none is under way, and say what came of it.
 

@@ -15,7 +15,9 @@ MONITORING = policy.MONITORING
 
 @stage(hours=3)
 def drift_series(features: LazyFrame[Features], starts: list[Start], rules: DriftRules) -> list[Drift]:
-    """Test every night from the first start on for drift, as the nightly monitor does.
+    """Test the features of every night from the first start on for drift, as the nightly monitor does.
+
+    Predictions and labels are left out: they depend on the model in place, which each policy chooses.
 
     Args:
         features: Rows with their label, where known.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from tasks.artifacts.monitoring import Night
@@ -15,12 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def plan(
-    as_of: datetime,
-    recorded: Sequence[tuple[date, datetime]],
-    champion: ChampionState,
-    zone: str,
-    labels_after_hours: int,
-    most_missed: int,
+    as_of: datetime, newest: date | None, champion: ChampionState, zone: str, labels_after_hours: int, most_missed: int
 ) -> list[Night]:
     """Return the nights to watch, the newest last.
 
@@ -29,7 +23,7 @@ def plan(
 
     Args:
         as_of: The clock.
-        recorded: The nights so far, each with its clock, in any order.
+        newest: The newest night on record, None before the first.
         champion: The champion.
         zone: Zone of the local days.
         labels_after_hours: Hours after a local day's end at which its labels are complete.
@@ -39,16 +33,19 @@ def plan(
         ClockError: If a later night has been watched.
     """
     tonight = last_labelled_day(as_of, zone, labels_after_hours)
-    newest = max(recorded, default=None)
-    if newest is not None and tonight < newest[0]:
+    if newest is not None and tonight < newest:
         raise ClockError(
             "the night must not be before the newest that was watched",
-            f"{tonight}, with {newest[0]} (as_of {newest[1]:%Y-%m-%dT%H:%MZ}) on record",
+            f"{tonight}, with {newest} on record",
             "use a later --as_of; to replay the past, run `make backtest`, or use a home of its own (EVERGREEN_HOME)",
         )
     missed: list[date] = []
     if newest is not None:
-        first = max(newest[0], champion.evaluation.last_day) + timedelta(days=1)
+        first = max(newest, champion.evaluation.last_day) + timedelta(days=1)
+        if first > newest + timedelta(days=1) and first <= tonight:
+            log.info(
+                "nights from %s to %s are left: the champion was judged on them", newest + timedelta(days=1), first - timedelta(days=1)
+            )
         missed = [first + timedelta(days=n) for n in range((tonight - first).days)]
     left, kept = missed[: max(0, len(missed) - most_missed)], missed[max(0, len(missed) - most_missed) :]
     if missed:

@@ -28,9 +28,8 @@ def plan_nights(snapshot: DataSnapshot, champion: ChampionState) -> list[Night]:
     from tasks.monitoring import nights
     from tasks.usecase import policy, source
 
-    recorded = [(known.night, known.report.as_of) for known in record.read(lake_uri(), 1)]
     most = policy.MONITORING.trigger.most_missed_nights
-    return nights.plan(snapshot.as_of, recorded, champion, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS, most)
+    return nights.plan(snapshot.as_of, record.newest(lake_uri()), champion, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS, most)
 
 
 @stage()
@@ -42,16 +41,26 @@ def watch(features: TableVersion, nights: list[Night], champion: ChampionState) 
         nights: The nights, in order.
         champion: The champion.
     """
+    from tasks.errors import BundleError
     from tasks.model.fetch import fetch
     from tasks.model.trained import load_network
     from tasks.monitoring import watch as watching
     from tasks.monitoring.watch import Watched
     from tasks.reporting import monitoring as section
     from tasks.usecase import policy, segments
+    from tasks.usecase.features import Features
 
-    previous = None
+    previous, problems = None, []
     if champion.previous_version is not None:
-        previous = load_network(fetch(champion.previous_uri), champion.previous_digest)
+        try:
+            previous = load_network(fetch(champion.previous_uri), champion.previous_digest)
+            lacking = [name for name in previous.preprocessing.columns if name not in Features.to_schema().columns]
+            if lacking:
+                expected = f"version {champion.previous_version} must read today's features"
+                raise BundleError(expected, f"it needs {', '.join(lacking[:5])}", "wait for the next promotion")
+        except BundleError as error:  # the champion is watched all the same
+            previous = None
+            problems.append(Problem(name="no comparison", told=str(error), runbook="operations/runbook.md#roll-back"))
     watched = Watched(
         read=_reader(features),
         champion=champion,
@@ -63,6 +72,7 @@ def watch(features: TableVersion, nights: list[Night], champion: ChampionState) 
         costs=policy.COSTS,
         rules=policy.MONITORING,
         segment_rules=policy.SEGMENT_RULES,
+        problems=problems,
     )
     reports = watching.watch(nights, watched)
     publish("night", section.night(reports[-1]))
@@ -97,8 +107,9 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
         except ServingError as error:  # a night must not end for it
             problems.append(Problem(name="service level", told=str(error), runbook="operations/runbook.md#service-level"))
     fields = request_fields(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])
-    # A service of today may answer about days of the past: its newest days count then.
-    last_day = max(night.night, predictions.newest_day(lake_uri()) or night.night)
+    last_day, newest = night.night, predictions.newest_day(lake_uri())
+    if newest is not None and newest - last_day > timedelta(days=1):  # a service of today that answers about days of the past
+        last_day = newest - timedelta(days=1)  # the newest one still goes on
     about = predictions.days_about(lake_uri(), last_day - timedelta(days=rules.days - 1), last_day)
     found = served.look(lake_uri(), _rows(features, about), last_day, fields, rules, level)
     problems += served.problems(found, night.as_of, rules, policy.SERVICE.p99_ms)
@@ -139,6 +150,8 @@ def show(reports: list[NightReport], decision: TriggerDecision) -> TriggerDecisi
         reports: Of the nights, in order.
         decision: What the newest asks for.
     """
+    import logging
+
     from tasks import local
     from tasks.lake import nights as record
     from tasks.reporting import monitoring as section
@@ -151,12 +164,14 @@ def show(reports: list[NightReport], decision: TriggerDecision) -> TriggerDecisi
     if not local.is_pod():  # whose disk goes with it; there, Decks and outputs are what stays
         folder = local.home() / "monitoring"
         folder.mkdir(parents=True, exist_ok=True)
-        by_night = {done.night: done for done in decisions}
-        for report in reports:
-            (folder / f"{report.night}.json").write_text(report.model_dump_json(indent=1) + "\n")
-            (folder / f"{report.night}.html").write_text(section.night_page(report, by_night.get(report.night)))
+        watched = {report.night for report in reports}
+        for report, decided in zip(known, decisions, strict=True):
+            if report.night in watched:  # as it is on record: a night that acted keeps what it acted on
+                (folder / f"{report.night}.json").write_text(report.model_dump_json(indent=1) + "\n")
+                (folder / f"{report.night}.html").write_text(section.night_page(report, decided))
         pages = [report.night for report in known if (folder / f"{report.night}.html").is_file()]
         (folder / "index.html").write_text(trend.page(known, decisions, pages))
+        logging.getLogger("tasks.monitoring").info("%s", folder / f"{decision.night}.html")
     return decision
 
 

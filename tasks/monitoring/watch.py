@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.artifacts.monitoring import Estimate, MonitoringRules, Night, NightReport, Problem, Quality
+from tasks.artifacts.monitoring import Estimate, MonitoringRules, Night, NightReport, Problem, Quality, QualityRules
 from tasks.artifacts.record import Window
 from tasks.artifacts.registry import ChampionState
 from tasks.artifacts.settings import Costs, SegmentRules
@@ -53,6 +53,7 @@ class Watched:
         costs: Cost of wrong decisions.
         rules: Of a night.
         segment_rules: What a segment needs to be measured.
+        problems: What is wrong with all of it, for each night's report.
     """
 
     read: Callable[[date, date], pl.DataFrame]
@@ -65,6 +66,7 @@ class Watched:
     costs: Costs
     rules: MonitoringRules
     segment_rules: SegmentRules
+    problems: Sequence[Problem] = ()
 
 
 def watch(nights: Sequence[Night], watched: Watched) -> list[NightReport]:
@@ -103,7 +105,9 @@ def _report(night: Night, recent: pl.DataFrame, reference: pl.DataFrame, watched
     late = quality.late_days(after, rules.quality)
     labelled = after.filter(pl.col("label").is_not_null() & ~pl.col("batch_day").is_in(late))
     groups = {**watched.groups, **_BESIDE}
-    found = drift.find(complete, groups, night.night, rules.drift)
+    # Of a day whose labels come in parts, the first may all be of one kind.
+    whole = [pl.when(~pl.col("batch_day").is_in(late)).then(pl.col(name)).alias(name) for name in ("label", "residual", "loss")]
+    found = drift.find(complete.with_columns(whole), groups, night.night, rules.drift)
     if found is not None and not night.is_late:
         columns = [name for names in watched.groups.values() for name in names]
         found = found.model_copy(update={"classifier": classifier.tell(complete, columns, night.night, rules.drift)})
@@ -122,7 +126,7 @@ def _report(night: Night, recent: pl.DataFrame, reference: pl.DataFrame, watched
         drift=found,
         quality=measured,
         estimate=expected,
-        problems=_problems(night, newest, late, expected, rules.quality.decay_margin),
+        problems=[*watched.problems, *_problems(night, newest, late, expected, rules.quality)],
         is_late=night.is_late,
     )
     log.info("%s: %d rows, %d labelled days since the champion's evaluation", night.night, newest, report.new_labelled_days)
@@ -152,8 +156,9 @@ def _expected(rows: pl.DataFrame, reference: pl.DataFrame, night: Night, watched
     return estimate.expected(label, probability, day, newest.get_column("probability").to_numpy(), days.to_numpy(), window)
 
 
-def _problems(night: Night, newest: int, late: Sequence[date], expected: Estimate | None, margin: float) -> list[Problem]:
-    problems = []
+def _problems(night: Night, newest: int, days: Sequence[date], expected: Estimate | None, rules: QualityRules) -> list[Problem]:
+    # What was late a week ago is lost, and no news.
+    late, problems = [day for day in days if day > night.night - timedelta(days=rules.fewest_days)], []
     if not newest:
         told = f"no rows of {night.night}, the newest day: the feed is late, or nothing took place"
         problems.append(Problem(name="no rows", told=told, runbook="operations/runbook.md#a-failed-nightly-run"))
@@ -161,7 +166,7 @@ def _problems(night: Night, newest: int, late: Sequence[date], expected: Estimat
         told = f"labels are late on {len(late)} days, the newest {max(late)}: quality is that of the others"
         problems.append(Problem(name="late labels", told=told, runbook="operations/runbook.md#labels-are-late"))
         # Where labels come, what they say counts, and a season that is harder to tell is no fault.
-        if expected is not None and expected.log_loss.lower > expected.reference_log_loss + margin:
+        if expected is not None and expected.log_loss.lower > expected.reference_log_loss + rules.decay_margin:
             before = f"{expected.reference_log_loss:.4f} at its evaluation by the same way"
             told = f"expected log-loss {expected.log_loss} on {expected.window}, {before}"
             problems.append(Problem(name="estimate rises", told=told, runbook="operations/runbook.md#estimate-rises"))

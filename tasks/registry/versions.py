@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -94,7 +94,8 @@ class Registry:
     def champion(self) -> ChampionState:
         """Return the champion with the window and log-loss of its evaluation, and the version that was champion before it.
 
-        There is none before if that was deleted, or is the champion itself (an alias moved by hand).
+        There is none before if that was deleted, or is the champion itself (an alias moved by hand), or if the champion was brought
+        back: what it replaced then was taken away for a reason, which a smaller loss does not undo.
 
         Raises:
             RegistryError: If there is no champion.
@@ -104,7 +105,7 @@ class Registry:
             mend = "run `make retrain`: a decision of PROMOTE makes one, one of REVIEW after `make approve`"
             raise RegistryError(f"{self.name} must have a champion", "none", mend)
         tags, before = version.tags, self._by_alias(PREVIOUS)
-        if before is not None and before.version == version.version:
+        if before is not None and (before.version == version.version or _was_brought_back(version.tags)):
             before = None
         return ChampionState(
             version=int(version.version),
@@ -386,6 +387,12 @@ def _groups(model: TrainedModel) -> dict[str, str]:
 
 def _digest(decision: Decision) -> str:
     return hashlib.sha256(decision.model_dump_json().encode()).hexdigest()
+
+
+def _was_brought_back(tags: Mapping[str, str]) -> bool:
+    """Return whether the newest act on a version was a rollback to it."""
+    rows = {act: int(tags[f"{_ROW}{act.value}"].split()[0]) for act in (Act.PROMOTION, Act.ROLLBACK) if f"{_ROW}{act.value}" in tags}
+    return max(rows, key=rows.__getitem__, default=Act.PROMOTION) is Act.ROLLBACK
 
 
 def _none() -> Incumbent:

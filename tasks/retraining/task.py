@@ -160,11 +160,20 @@ def failed(as_of: datetime, source: str, config: TrainingConfig, lease: str, err
         lease: The name of its claim; empty if it was launched by hand.
         err: What went wrong, as Flyte tells it.
     """
-    from tasks.lake.leases import FAILED
-    from tasks.retraining import act
+    return _end_as_failed(lease or _holder(), err)
 
-    why = " ".join(err.message.split())[:300] if err is not None else "no word of it"
-    return act.finish(lake_uri(), lease or _holder(), f"{FAILED}: {why}", _now())
+
+@stage(cached=False, resources=LIGHT)
+def abandoned(as_of: datetime, source: str, config: TrainingConfig, err: FlyteError | None = None) -> str:
+    """End the claim of a night or week that failed before its retraining began, so that it may try again.
+
+    Args:
+        as_of: Its clock.
+        source: Where its raw files are.
+        config: Its settings for training.
+        err: What went wrong, as Flyte tells it.
+    """
+    return _end_as_failed(_holder(), err)
 
 
 @stage(cached=False, resources=LIGHT)
@@ -176,6 +185,14 @@ def stepped_back(registered: RegisteredModel, reason: str) -> str:
         reason: Why it was brought back.
     """
     return f"rolled back: version {registered.version} is champion again: {reason}"
+
+
+def _end_as_failed(holder: str, err: FlyteError | None) -> str:
+    from tasks.lake.leases import FAILED
+    from tasks.retraining import act
+
+    why = err.message.strip().split("\n")[0][:300] if err is not None else "no word of it"
+    return act.finish(lake_uri(), holder, f"{FAILED}: {why}", _now())
 
 
 def _holder() -> str:

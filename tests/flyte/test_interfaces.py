@@ -55,6 +55,7 @@ UNCACHED = {
     "tasks.retraining.task.claim": "claims a retraining in the lake",
     "tasks.retraining.task.stand_aside": "tells the operator of each week",
     "tasks.retraining.task.failed": "ends a claim in the lake",
+    "tasks.retraining.task.abandoned": "ends a claim in the lake",
     "tasks.retraining.task.stepped_back": "tells the operator of each rollback",
     "tasks.monitoring.task.plan_nights": "reads the lake",
     "tasks.monitoring.task.look_at_service": "reads the prediction log",

@@ -175,9 +175,20 @@ def test_a_champion_brings_its_threshold_and_the_version_before_it(registry: Reg
     second = registry.champion()
     assert (second.version, second.threshold, second.previous_version) == (2, 0.25, 1)
     assert (second.previous_uri, second.previous_digest) == (first.bundle_uri, first.bundle_digest)
-    # What went back has the one it replaced before it.
+
+
+def test_a_champion_that_was_brought_back_is_held_against_none(registry: Registry, tmp_path: Path) -> None:
+    """What it replaced was taken away for a reason: a night must not bring that back because its loss is smaller."""
+    for name in ("a", "b"):
+        register(registry, tmp_path, name)
+    registry.make_champion(2, 1)
+    registry._tag(2, {"audit_promotion": "4 ab"})
+    assert registry.champion().previous_version == 1
     registry.make_champion(1, 2)
-    assert (registry.champion().version, registry.champion().previous_version) == (1, 2)
+    registry._tag(1, {"audit_promotion": "2 cd", "audit_rollback": "5 ef"})
+    assert (registry.champion().version, registry.champion().previous_version) == (1, None)
+    registry._tag(1, {"audit_promotion": "6 aa"})  # promoted anew
+    assert registry.champion().previous_version == 2
 
 
 @pytest.mark.parametrize("gone", ["deleted", "the champion itself"])
