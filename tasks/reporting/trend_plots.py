@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LEAST_P = 1e-5  # smaller ones are drawn there: no permutation tells them apart
-_FEW = 31  # days whose single values are seen as points, too
 _NONE = float("nan")
 
 
@@ -124,10 +123,10 @@ def drift(days: Sequence[date], groups: Mapping[str, Sequence[GroupNight | None]
         places = _places(days)
         for axes, (name, nights) in zip(column, groups.items(), strict=True):
             values = [_NONE if night is None else max(night.p_value, _LEAST_P) for night in nights]
-            axes.plot(places, values, color=SKY, linewidth=1.1, marker="." if len(places) <= _FEW else None)
+            axes.plot(places, values, color=SKY, linewidth=1.1)
             axes.axhline(level, color=GREY, linestyle="--", linewidth=0.9)
             fired = [(place, value) for place, value, n in zip(places, values, nights, strict=True) if n and n.is_drifted]
-            axes.plot([place for place, _ in fired], [value for _, value in fired], "o", color=VERMILION, markersize=3.6)
+            axes.plot([place for place, _ in fired], [value for _, value in fired], "o", color=VERMILION, markersize=4.6)
             axes.set_yscale("log")
             axes.minorticks_off()
             axes.set_yticks([1, 0.1, 0.01, 0.001], ["1", "0.1", "0.01", "0.001"])
