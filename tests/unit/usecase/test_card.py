@@ -23,5 +23,5 @@ def test_who_answers_for_it_is_whom_the_policy_names() -> None:
 
 
 def test_its_numbers_are_the_policy_s() -> None:
-    assert any(f"{policy.MONITORING.decay_margin:g} above" in words for words in CARD.rollback_criteria)
+    assert any(f"{policy.MONITORING.quality.decay_margin:g} above" in words for words in CARD.rollback_criteria)
     assert any(f"{policy.COSTS.missed / policy.COSTS.needless:g} times" in words for words in CARD.risks)
