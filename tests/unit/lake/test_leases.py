@@ -96,6 +96,7 @@ def test_a_dead_process_of_this_host_blocks_nobody(tmp_path: Path) -> None:
         "run-9 on another.host, process 999999999 of 17",  # of another host nothing is known
         "run-9 on Flyte",  # nor of a pod
     ],
+    ids=["this process", "another host", "a pod"],
 )
 def test_one_that_may_live_is_waited_for(tmp_path: Path, holder: str) -> None:
     take(tmp_path, holder)
