@@ -66,7 +66,7 @@ def test_a_changed_comment_hits_everything(again: Project) -> None:
 
 
 def test_a_changed_helper_of_evaluation_runs_evaluation_alone(again: Project) -> None:
-    helper = again.root / "tasks" / "evaluation" / "bootstrap.py"
+    helper = again.root / "tasks" / "evidence" / "bootstrap.py"
     text = helper.read_text()
     assert "_CALIBRATION_BINS = 10" in text
     helper.write_text(text.replace("_CALIBRATION_BINS = 10", "_CALIBRATION_BINS = 11"))
