@@ -150,6 +150,11 @@ def columns(schema: type[pa.DataFrameModel], role: Role) -> list[str]:
     return [n for n, c in describe(schema).items() if (c.metadata or {}).get("role") == role]
 
 
+def inputs(schema: type[pa.DataFrameModel]) -> list[str]:
+    """Return the names of all features that a model reads: the numeric ones, then the others."""
+    return [*columns(schema, "numeric"), *columns(schema, "categorical")]
+
+
 def grouped(schema: type[pa.DataFrameModel], names: Iterable[str]) -> dict[str, list[str]]:
     """Return group to those of some columns that are in it, in their order."""
     described, groups = describe(schema), dict[str, list[str]]()

@@ -16,8 +16,8 @@ from tasks.backtest import hindsight, policies
 from tasks.backtest.history import Array, History, Numbers
 from tasks.backtest.recommendation import NEVER, recommend
 from tasks.backtest.replay import Policy, Replayed, over, run
+from tasks.evidence import bootstrap
 
-_BINS = 10
 _ROUNDING = 1e-12  # of sums in another order: the same schedule is not better than itself
 
 
@@ -236,19 +236,13 @@ class _Measure:
 
 
 def _auc(labels: Array, probabilities: Array) -> float | None:
-    """Return the area under the ROC curve by ranks (Mann and Whitney, 1947); None for one class only."""
-    from scipy.stats import rankdata
+    """Return the area under the ROC curve; None for one class only."""
+    from sklearn.metrics import roc_auc_score
 
-    positives = labels.sum()
-    negatives = len(labels) - positives
-    if not positives or not negatives:
-        return None
-    above = rankdata(probabilities)[labels == 1].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * negatives))
+    return float(roc_auc_score(labels, probabilities)) if labels.min() < labels.max() else None
 
 
 def _calibration_error(labels: Array, probabilities: Array) -> float:
     """Return the expected calibration error over ten equally full bins, as `bootstrap.calibration_error` without its interval."""
-    edges = np.unique(np.quantile(probabilities, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, probabilities, side="right")
+    bins = bootstrap.calibration_bins(probabilities)
     return float(np.abs(np.bincount(bins, weights=probabilities - labels)).sum() / len(labels))

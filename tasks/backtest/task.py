@@ -25,8 +25,9 @@ def drift_series(features: LazyFrame[Features], starts: list[Start], rules: Drif
         rules: When days are called other than those before.
     """
     from tasks.backtest import drifts
+    from tasks.contracts import grouped, inputs
 
-    return drifts.series(features, _groups(), starts[0].day, rules)
+    return drifts.series(features, grouped(Features, inputs(Features)), starts[0].day, rules)
 
 
 @stage()
@@ -52,7 +53,7 @@ def replay_policies(
 
     from tasks.artifacts.usage import Request
     from tasks.backtest import compare, history
-    from tasks.contracts import columns
+    from tasks.contracts import inputs
     from tasks.execution import CPU
     from tasks.reporting import backtest as section
     from tasks.usage import quantity
@@ -60,9 +61,8 @@ def replay_policies(
     began = time.perf_counter()
     past = history.gather(features, scores, starts, policy.COSTS, rules)
     gathered = time.perf_counter()
-    named = [*columns(Features, "numeric"), *columns(Features, "categorical")]
     asked = Request(cpu=quantity(CPU.cpu), mem_mb=quantity(CPU.mem) / 2**20)
-    contenders = compare.contenders(features, named, past, {found.last_day: found for found in drift}, monitoring, rules)
+    contenders = compare.contenders(features, inputs(Features), past, {found.last_day: found for found in drift}, monitoring, rules)
     found = compare.compare(past, contenders, rules, policy.PRICES.of(asked, 3600, None))
     seconds = {"gather": gathered - began, "replay": time.perf_counter() - gathered}
     found = found.model_copy(update={"seconds": seconds})
@@ -92,10 +92,3 @@ def conclude_backtest(found: Backtest) -> Backtest:
         console.print(section.closing(found))
         console.print(f"  {folder / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
     return found
-
-
-def _groups() -> dict[str, list[str]]:
-    """Return the groups of features that every night tests, the categorical ones in the schedule's."""
-    from tasks.contracts import columns, grouped
-
-    return grouped(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])

@@ -7,8 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.artifacts.evaluation import MODELS
-from tasks.errors import BundleError
-from tasks.model.trained import NetworkModel, Probabilities, load_baselines, load_network
+from tasks.model.trained import Probabilities, load_baselines, load_network, require_features
 
 
 def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | None) -> pl.DataFrame:
@@ -42,20 +41,5 @@ def score(rows: pl.DataFrame, network: Path, baselines: Path, incumbent: Path | 
 
 def _champion(rows: pl.DataFrame, bundle: Path) -> Probabilities:
     model = load_network(bundle)
-    require_features(model, rows, "the champion")
+    require_features(model, rows.columns, "the champion")
     return model.predict(rows)
-
-
-def require_features(model: NetworkModel, rows: pl.DataFrame, called: str) -> None:
-    """Raise unless rows have all features that a model reads.
-
-    Raises:
-        BundleError: Naming those that they lack.
-    """
-    missing = [name for name in model.preprocessing.columns if name not in rows.columns]
-    if missing:
-        raise BundleError(
-            f"{called} must read today's features",
-            f"it needs {', '.join(missing[:5])}, which they lack",
-            "restore these features, or give the new model another MODEL_NAME in tasks/usecase/policy.py",
-        )

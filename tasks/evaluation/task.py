@@ -333,9 +333,8 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     from tasks import local
     from tasks.contracts import sensitive
     from tasks.evaluation import explanation, lookup
-    from tasks.evaluation.scoring import require_features
     from tasks.model.fetch import fetch
-    from tasks.model.trained import load_network
+    from tasks.model.trained import load_network, require_features
     from tasks.reporting import explanation as section
     from tasks.reporting.page import page
     from tasks.usecase import policy
@@ -345,7 +344,7 @@ def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: st
     assert version.bundle_digest is not None
     row = lookup.pick(features, KEY, flight)
     model = load_network(fetch(version.bundle_uri), version.bundle_digest)
-    require_features(model, row, f"version {version.version}")
+    require_features(model, row.columns, f"version {version.version}")
     found = explanation.explain_row(
         row,
         model,

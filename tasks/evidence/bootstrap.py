@@ -202,10 +202,15 @@ def calibration_difference(labels: Array, scores: Array, others: Array, days: Da
     return interval(value - other, resampled - other_resampled, days.seen)
 
 
-def _calibration_error(labels: Array, scores: Array, days: Days) -> tuple[float, Array]:
+def calibration_bins(scores: Array) -> npt.NDArray[np.int64]:
+    """Return for each row which of ten equally full bins its score is in, shape (n,)."""
     edges = np.unique(np.quantile(scores, np.linspace(0, 1, _CALIBRATION_BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, scores, side="right").astype(np.int64)
-    gap = days.histogram(bins, len(edges) + 1, scores - labels)
+    return np.searchsorted(edges, scores, side="right").astype(np.int64)
+
+
+def _calibration_error(labels: Array, scores: Array, days: Days) -> tuple[float, Array]:
+    bins = calibration_bins(scores)
+    gap = days.histogram(bins, int(bins.max()) + 1, scores - labels)
     number = np.bincount(days.index, minlength=days.count).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         resampled = np.abs(days.draws @ gap).sum(1) / (days.draws @ number)
@@ -214,7 +219,6 @@ def _calibration_error(labels: Array, scores: Array, days: Days) -> tuple[float,
 
 def calibration_curve(labels: Array, scores: Array) -> list[tuple[float, float, int]]:
     """Return (mean probability, share of positives, rows) of ten equally full bins."""
-    edges = np.unique(np.quantile(scores, np.linspace(0, 1, _CALIBRATION_BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, scores, side="right")
-    rows = [np.flatnonzero(bins == i) for i in range(len(edges) + 1)]
+    bins = calibration_bins(scores)
+    rows = [np.flatnonzero(bins == i) for i in range(int(bins.max()) + 1)]
     return [(float(scores[r].mean()), float(labels[r].mean()), len(r)) for r in rows if len(r)]

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import date
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from tasks.artifacts.monitoring import LabelQueue, QueuedLabel
-from tasks.lake import predictions, tables
+from tasks.lake import exclusive, predictions, tables
+from tasks.lake.exclusive import Change
 from tasks.lake.predictions import CAME, HEAD, OUTCOMES, PREDICTIONS, SOURCE
 from tasks.lake.tables import DAY
 
@@ -33,9 +33,6 @@ SCHEMA = pl.Schema(
         DAY: pl.Date(),  # of the prediction, in UTC
     }
 )
-
-_FORM = pl.DataFrame(schema=SCHEMA).to_arrow().schema
-_MANY_FILES = 32  # each night leaves one; a reader opens them all
 
 
 def of_night(lake: str, night: date) -> LabelQueue | None:
@@ -89,28 +86,21 @@ def record(lake: str, queue: LabelQueue, days: Mapping[str, date]) -> LabelQueue
         StorageError: If it cannot be written.
     """
     uri = f"{lake}/{LABELLING}"
+    if not queue.queued and not tables.exists(uri):
+        return queue
 
-    def work(table: DeltaTable | None) -> LabelQueue:
-        if table is None and not queue.queued:
-            return queue
-        # Opened or made before its rows are looked at: these may be newer than what was opened, and the commit then fails.
-        table = table or DeltaTable.create(uri, _FORM, mode="ignore", configuration=tables.SETTINGS)
-        held = predictions.scan(lake, LABELLING, SCHEMA).select("prediction_id", "night").collect()
-        if queue.night in held.get_column("night"):
-            return of_night(lake, queue.night) or queue
+    def draft(stored: pl.LazyFrame) -> Change[LabelQueue]:
+        held = stored.collect()
+        before = _queue(held.filter(pl.col("night") == queue.night), queue.night)
+        if before is not None:
+            return Change(before)
         taken = set(held.get_column("prediction_id"))
         kept = queue.model_copy(update={"queued": [one for one in queue.queued if one.prediction_id not in taken]})
-        if kept.queued:
-            more = {"night": queue.night, "candidates": queue.candidates}
-            rows = pl.DataFrame([one.model_dump() | more | {DAY: days[one.prediction_id]} for one in kept.queued], schema=SCHEMA)
-            write_deltalake(table, rows.to_arrow(), mode="append", commit_properties=CommitProperties(max_commit_retries=0))
-        return kept
+        more = {"night": queue.night, "candidates": queue.candidates}
+        rows = [one.model_dump() | more | {DAY: days[one.prediction_id]} for one in kept.queued]
+        return Change(kept, pl.DataFrame(rows, schema=SCHEMA) if rows else None, f"night = '{queue.night}'")
 
-    kept = tables.commit(uri, work)
-    table = tables.open_table(uri)
-    if table is not None and len(table.file_uris()) > _MANY_FILES:
-        tables.compact(uri)
-    return kept
+    return exclusive.change(uri, SCHEMA, draft)
 
 
 def explored(lake: str, first: date | None = None, last: date | None = None) -> pl.DataFrame:

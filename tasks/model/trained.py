@@ -7,6 +7,7 @@ baselines their own text forms; the preprocessing is JSON and is shared by all o
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,6 +123,21 @@ def load_network(folder: Path, digest: str | None = None) -> NetworkModel:
         return model
     booster = import_lightgbm().Booster(model_str=(folder / LIGHTGBM).read_text())
     return BlendModel(model, LightgbmModel(preprocessing, booster), **json.loads((folder / BLEND).read_text()))
+
+
+def require_features(model: NetworkModel, there: Collection[str], called: str) -> None:
+    """Raise unless all features are there that a model reads.
+
+    Raises:
+        BundleError: Naming those that they lack.
+    """
+    missing = [name for name in model.preprocessing.columns if name not in there]
+    if missing:
+        raise BundleError(
+            f"{called} must read today's features",
+            f"it needs {', '.join(missing[:5])}, which they lack",
+            "restore these features, or give the new model another MODEL_NAME in tasks/usecase/policy.py",
+        )
 
 
 class LogisticModel:

@@ -41,32 +41,32 @@ def watch(features: TableVersion, nights: list[Night], champion: ChampionState) 
         nights: The nights, in order.
         champion: The champion.
     """
+    from tasks.contracts import grouped, inputs
     from tasks.errors import BundleError
     from tasks.model.fetch import fetch
-    from tasks.model.trained import load_network
+    from tasks.model.trained import load_network, require_features
     from tasks.monitoring import watch as watching
     from tasks.monitoring.watch import Watched
     from tasks.reporting import monitoring as section
     from tasks.usecase import policy, segments
     from tasks.usecase.features import Features
 
+    model = load_network(fetch(champion.bundle_uri), champion.bundle_digest)
+    require_features(model, inputs(Features), "the champion")
     previous, problems = None, []
     if champion.previous_version is not None:
         try:
             previous = load_network(fetch(champion.previous_uri), champion.previous_digest)
-            lacking = [name for name in previous.preprocessing.columns if name not in Features.to_schema().columns]
-            if lacking:
-                expected = f"version {champion.previous_version} must read today's features"
-                raise BundleError(expected, f"it needs {', '.join(lacking[:5])}", "wait for the next promotion")
+            require_features(previous, inputs(Features), f"version {champion.previous_version}")
         except BundleError as error:  # the champion is watched all the same
             previous = None
             problems.append(Problem(name="no comparison", told=str(error), runbook="operations/runbook.md#roll-back"))
     watched = Watched(
         read=_reader(features),
         champion=champion,
-        model=load_network(fetch(champion.bundle_uri), champion.bundle_digest),
+        model=model,
         previous=previous,
-        groups=_groups(),
+        groups=grouped(Features, inputs(Features)),
         segments=segments.SEGMENTS,
         by_value=segments.BY_VALUE,
         costs=policy.COSTS,
@@ -90,7 +90,7 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
     import os
     from datetime import timedelta
 
-    from tasks.contracts import columns
+    from tasks.contracts import inputs
     from tasks.errors import ServingError
     from tasks.lake import predictions
     from tasks.monitoring import served, service_level
@@ -106,7 +106,7 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
             level = None if scraped is None else service_level.read(scraped)
         except ServingError as error:  # a night must not end for it
             problems.append(Problem(name="service level", told=str(error), runbook="operations/runbook.md#service-level"))
-    fields = request_fields(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])
+    fields = request_fields(Features, inputs(Features))
     last_day, newest = night.night, predictions.newest_day(lake_uri())
     if newest is not None and newest - last_day > timedelta(days=1):  # a service of today that answers about days of the past
         last_day = newest - timedelta(days=1)  # the newest one still goes on
@@ -173,14 +173,6 @@ def show(reports: list[NightReport], decision: TriggerDecision) -> TriggerDecisi
         (folder / "index.html").write_text(trend.page(known, decisions, pages))
         logging.getLogger("tasks.monitoring").info("%s", folder / f"{decision.night}.html")
     return decision
-
-
-def _groups() -> dict[str, list[str]]:
-    """Return the groups of features that are watched: the numeric ones as declared, and with the schedule the categorical ones."""
-    from tasks.contracts import columns, grouped
-    from tasks.usecase.features import Features
-
-    return grouped(Features, [*columns(Features, "numeric"), *columns(Features, "categorical")])
 
 
 def _reader(features: TableVersion):  # type: ignore[no-untyped-def]  # its type lives behind a heavy import

@@ -7,9 +7,8 @@ import pytest
 
 from tasks.artifacts.settings import NetworkConfig
 from tasks.errors import BundleError
-from tasks.evaluation.scoring import require_features
 from tasks.model.preprocessing import Categorical, Numeric, Preprocessing
-from tasks.model.trained import NetworkModel
+from tasks.model.trained import NetworkModel, require_features
 
 pytestmark = pytest.mark.unit
 
@@ -24,7 +23,7 @@ ROWS = pl.DataFrame({"wind": [1.0], "rain": [0.0], "carrier": ["AA"], "snow": [0
 
 
 def test_rows_with_all_features_pass_and_more_do_no_harm() -> None:
-    require_features(MODEL, ROWS, "the champion")
+    require_features(MODEL, ROWS.columns, "the champion")
 
 
 @pytest.mark.parametrize(
@@ -36,5 +35,5 @@ def test_rows_with_all_features_pass_and_more_do_no_harm() -> None:
 )
 def test_a_champion_whose_features_are_gone_is_refused_by_name(lost: list[str], told: str) -> None:
     with pytest.raises(BundleError, match=f"the champion must read today's features; got {told}") as caught:
-        require_features(MODEL, ROWS.drop(lost), "the champion")
+        require_features(MODEL, ROWS.drop(lost).columns, "the champion")
     assert "MODEL_NAME" in caught.value.mend
