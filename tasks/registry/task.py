@@ -18,7 +18,7 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.artifacts.training import Split, TrainedModel
 from tasks.edges import local_path
 from tasks.errors import LakeError, PromotionRefused
-from tasks.execution import LIGHT, lake_uri, publish, stage, tracking_uri
+from tasks.execution import LIGHT, artifacts_uri, lake_uri, publish, stage, tracking_uri
 from tasks.usecase import policy
 
 APPROVAL_TIME = timedelta(hours=policy.APPROVAL_HOURS)
@@ -231,7 +231,7 @@ def track_search(search: Search) -> Tracked:
     from tasks.registry.runs import log_search
     from tasks.registry.tracking import Tracker
 
-    return log_search(Tracker(tracking_uri(), policy.MODEL_NAME), policy.MODEL_NAME, search)
+    return log_search(Tracker(tracking_uri(), policy.MODEL_NAME, artifacts_uri()), policy.MODEL_NAME, search)
 
 
 @stage(cached=False, resources=LIGHT)
@@ -341,4 +341,4 @@ def deployable(model_version: int, mode: Mode, share: float) -> Deployable | Non
 def _registry():  # type: ignore[no-untyped-def]  # its type lives behind a heavy import
     from tasks.registry.versions import Registry
 
-    return Registry(tracking_uri(), policy.MODEL_NAME)
+    return Registry(tracking_uri(), policy.MODEL_NAME, artifacts_uri())

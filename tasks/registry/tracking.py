@@ -73,23 +73,25 @@ class Tracker:
     Args:
         uri: MLflow's tracking URI: a server, or `sqlite:///` and a path.
         experiment: The experiment's name; it is made with its first run.
+        artifacts: Prefix of the storage where its artifacts go, such as `s3://bucket/mlflow`; by default beside a sqlite file, or
+            where a server puts them.
 
     Raises:
         RegistryError: If it is out of reach.
     """
 
-    def __init__(self, uri: str, experiment: str) -> None:
+    def __init__(self, uri: str, experiment: str, artifacts: str | None = None) -> None:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow asks once, at its import
         import mlflow
 
         for chatty in ("mlflow", "alembic"):  # MLflow sets its own at its import
             logging.getLogger(chatty).setLevel(logging.WARNING)
         self.uri, self.experiment = uri, experiment
-        self._folder: Path | None = None
+        self._artifacts = artifacts
         if uri.startswith("sqlite:"):
             path = Path(urlparse(uri).path[1:] if uri.startswith("sqlite:////") else urlparse(uri).path.lstrip("/"))
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = path.parent / "mlartifacts"
+            self._artifacts = artifacts or str(path.parent / "mlartifacts")
         self.client = self.reach(lambda: mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri))
 
     def reach(self, call: Callable[[], T]) -> T:
@@ -179,11 +181,22 @@ class Tracker:
         return [run for run in found if run.info.status in ("RUNNING", "FINISHED")]
 
     def _experiment(self) -> str:
+        """Return the id of the experiment, which is made if there is none.
+
+        Raises:
+            RegistryError: If its artifacts go through the server: tasks read packages from the storage itself.
+        """
         found = self.client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
-        location = str(self._folder / self.experiment) if self._folder else None
-        return str(self.client.create_experiment(self.experiment, artifact_location=location))
+        if found is None:
+            location = f"{self._artifacts}/{self.experiment}" if self._artifacts else None
+            found = self.client.get_experiment(self.client.create_experiment(self.experiment, artifact_location=location))
+        if found.artifact_location.startswith("mlflow-artifacts:"):
+            raise RegistryError(
+                f"the artifacts of MLflow's experiment {self.experiment} must lie where every task can read them",
+                f"{found.artifact_location}, which only its server can",
+                "set EVERGREEN_ARTIFACTS to a prefix such as s3://bucket/mlflow, and delete the experiment or take another MODEL_NAME",
+            )
+        return str(found.experiment_id)
 
 
 def _now() -> int:

@@ -46,14 +46,15 @@ class Registry:
     Args:
         uri: MLflow's tracking URI: a server, or `sqlite:///` and a path.
         name: The model's name.
+        artifacts: Prefix of the storage where packages go, see `Tracker`.
 
     Raises:
         RegistryError: If it is out of reach.
     """
 
-    def __init__(self, uri: str, name: str) -> None:
+    def __init__(self, uri: str, name: str, artifacts: str | None = None) -> None:
         self.name = name
-        self._tracker = Tracker(uri, name)
+        self._tracker = Tracker(uri, name, artifacts)
         self._client, self._reach = self._tracker.client, self._tracker.reach
 
     def version_of(self, alias: str) -> int | None:

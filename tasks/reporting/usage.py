@@ -99,5 +99,5 @@ def _billed(prices: Prices) -> str:
     return (
         f"The cost is what a cluster bills for what was asked for, over the time that it took: {prices.cpu_core_hour:g} {prices.currency} "
         f"an hour for a core, {prices.memory_gib_hour:g} for a GiB of memory, {prices.gpu_hour:g} for a GPU; "
-        f"{prices.energy_kwh:g} for a kWh. Prices stand in tasks/usecase/policy.py."
+        f"{prices.energy_kwh:g} for a kWh. Prices stand in tasks/usecase/policy.py, or for a cluster in launchplans/domains.py."
     )

@@ -15,7 +15,6 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.execution import LIGHT, lake_uri, publish, stage
 from tasks.usecase import policy
 
-OWNER, ALERT_EMAILS = policy.OWNER, policy.ALERT_EMAILS
 """Who the launch plans belong to, and who is told of a run that failed."""
 
 

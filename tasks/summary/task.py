@@ -61,7 +61,7 @@ def summarise(
     run_id = f"{now:%Y%m%dT%H%M%S}-{snapshot.content_hash[:6]}"
     folder = local.home() / "runs" / run_id
     used, history = accounts.of_run(lake_uri(), SIZING)
-    stages, advice = runs.stage_costs(used), runs.advice(used, history, SIZING)
+    stages, advice, listed = runs.stage_costs(used), runs.advice(used, history, SIZING), accounts.prices()
     summary = RunSummary(
         run_id=run_id,
         use_case=policy.USE_CASE,
@@ -85,8 +85,8 @@ def summarise(
         peak_device_mb=max((u.peak_device_mb for u in used if u.peak_device_mb is not None), default=None),
         energy_joules=runs.total_energy(used),
         cost=sum(u.cost for u in used),
-        cost_as_suggested=runs.cost_as_suggested(used, advice, policy.PRICES),
-        prices=policy.PRICES,
+        cost_as_suggested=runs.cost_as_suggested(used, advice, listed),
+        prices=listed,
         tasks=used,
         advice=advice,
     )

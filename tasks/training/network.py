@@ -2,7 +2,7 @@
 
 A batch is a slice of shuffled row numbers, which delivers millions of rows a second where a `DataLoader` over a
 `TensorDataset` delivers a tenth of one; `tasks/training/rows.py` knows where the rows lie, `tasks/training/loop.py` what a
-step does. bf16 autocast on a GPU, float32 on a CPU, both by Lightning Fabric.
+step does. bf16 autocast on a GPU that computes in it, else float32, both by Lightning Fabric.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def fit_rows(
         Stopped: If it was told to stop.
     """
     kind = pick_device(device)
-    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if kind == "cuda" else "32-true"
+    precision = _precision(kind)
     with _threads(config.threads), _deterministic(kind):
         with _BUILDING, torch.random.fork_rng(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\.")
@@ -174,7 +174,15 @@ def fit_rows(
     return Fitted(loop.network_to_keep(), tuple(loop.losses), kind, precision, [len(edges) for edges in bins], loop.rows_taken)
 
 
-def _fabric(device: str, precision: Literal["bf16-mixed", "32-true"]) -> Any:
+Precision = Literal["bf16-mixed", "32-true"]
+
+
+def _precision(device: str) -> Precision:
+    """Return bf16 for GPUs that compute in it, which are those from Ampere on; a T4 only emulates it, slower than float32."""
+    return "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+
+
+def _fabric(device: str, precision: Precision) -> Any:
     """Return Lightning's hold on the device, and on the processes that train together if torchrun began several."""
     here, all_of_them = processes.count_here(), processes.count()
     if all_of_them == 1:

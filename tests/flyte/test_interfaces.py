@@ -70,6 +70,7 @@ UNCACHED = {
     "tasks.serving.task.judge_rollout": "reads the pointer and the lake, and may change the pointer",
     "tasks.serving.task.roll_out": "writes the pointer",
     "tasks.serving.task.follow": "writes the pointer",
+    "tasks.backtest.task.price_list": "reads what the domain pays",
     "tasks.backtest.task.conclude_backtest": "tells what was found, and keeps it as a page",
     "tasks.summary.task.summarise": "writes the report of each run",
 }

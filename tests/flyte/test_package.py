@@ -19,7 +19,7 @@ from flyteidl.core.tasks_pb2 import Resources
 
 import images
 from launchplans import development, production, staging, triggered
-from tasks.retraining.task import ALERT_EMAILS
+from tasks.usecase.policy import ALERT_EMAILS
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
 from tests.flyte.test_interfaces import ON_GPU, UNCACHED
 from workflows.defaults import SOURCE

@@ -81,3 +81,19 @@ def test_a_run_in_pods_is_what_they_kept(tmp_path: Path, monkeypatch: pytest.Mon
     used, history = accounts.of_run(str(tmp_path), RULES)
     assert [u.started.day for u in used] == [2, 3]
     assert [u.started.day for u in history] == [1, 2, 3]
+
+
+def test_a_domain_has_prices_of_its_own(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
+    assert accounts.prices() == policy.PRICES
+    own = policy.PRICES.model_copy(update={"currency": "EUR", "cpu_core_hour": 9.0})
+    monkeypatch.setenv("EVERGREEN_PRICES", own.model_dump_json())
+    assert accounts.prices() == own
+    assert told == []
+
+
+@pytest.mark.parametrize("given", ["nothing of the kind", '{"currency": "EUR"}', '{"currency": "EUR", "cpu_core_hour": -1}'])
+def test_prices_that_cannot_be_read_are_told_and_the_policys_count(monkeypatch: pytest.MonkeyPatch, told: list[str], given: str) -> None:
+    monkeypatch.setenv("EVERGREEN_PRICES", given)
+    assert accounts.prices() == policy.PRICES
+    (line,) = told
+    assert line.startswith("EVERGREEN_PRICES must be a price list as JSON; got ")
