@@ -15,8 +15,6 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.execution import LIGHT, lake_uri, publish, stage
 from tasks.usecase import policy
 
-"""Who the launch plans belong to, and who is told of a run that failed."""
-
 
 class Wanted(NamedTuple):
     """What the workflow's conditional asks, and what its branches need."""
