@@ -58,7 +58,7 @@ trace: $(STAMP) ## from a version or a prediction back to the source's files; VE
 reproduce: $(STAMP) ## train a registered version again, and say whether it is the same to the bit; VERSION=1
 	@$(BIN)/pyflyte run workflows/reproduce.py reproduce --model_version $(VERSION)
 
-override: $(STAMP) ## let a batch pass by name; RULE="volume of flights" DAY=2013-07-04 BY="Ada Example" REASON="a strike"
+override: $(STAMP) ## let a batch pass by name; RULE="volume of orders" DAY=2024-07-04 BY="Ada Example" REASON="a strike"
 	@$(BIN)/pyflyte run workflows/override.py override --rule "$(RULE)" --by "$(BY)" --reason "$(REASON)" --day "$(DAY)"
 
 approve: $(STAMP) ## approve a version that waits for a person; VERSION=2 BY="Ada Example" REASON="why" DOSSIER=first-12-digits-of-its-sum
@@ -70,8 +70,8 @@ rollback: $(STAMP) ## bring an earlier version back; TO=1 BY="Ada Example" REASO
 audit: $(STAMP) ## verify the audit trail, and show its newest rows
 	@$(BIN)/pyflyte run workflows/audit.py audit
 
-explain: $(STAMP) ## why a flight got its probability; FLIGHT=2013-09-05-B6-1273-JFK VERSION=1 AS_OF= SOURCE=
-	@$(BIN)/pyflyte run workflows/explain.py explain --flight "$(FLIGHT)" $(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
+explain: $(STAMP) ## why a row got its probability; ROW=key VERSION=1 AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/explain.py explain --row "$(ROW)" $(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
 
 mitigation: $(STAMP) ## ways to less difference between groups, and what each costs; ATTRIBUTE="air service" AS_OF= SOURCE= CONFIG=
 	@$(BIN)/pyflyte run workflows/mitigation.py mitigation $(INPUTS) $(if $(ATTRIBUTE),--attribute "$(ATTRIBUTE)")
@@ -148,7 +148,7 @@ images: $(STAMP) ## build the images of tasks and push them to a domain's regist
 
 lock: ## pin pyproject.toml's closure anew, in a virtual environment of its own
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
-	.lock-venv/bin/python -m pip install --quiet --editable ".[dev]"
+	.lock-venv/bin/python -m pip install --quiet --editable ".[dev]" --requirement tasks/usecase/requirements.txt
 	.lock-venv/bin/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+cpu//' > requirements.lock
 	.lock-venv/bin/python -m images.closures
 	rm -rf .lock-venv

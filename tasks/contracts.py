@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal
 import pandera.polars as pa
 import polars as pl
 
+from tasks.errors import ContractViolation
+
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 """Column type of an instant: UTC, microseconds."""
 
@@ -96,6 +98,31 @@ def column(
     """
     said = {"role": role, "unit": unit, "sensitivity": sensitivity, "retention_days": retention_days}
     return pa.Field(description=meaning, nullable=nullable, metadata=said, **checks)
+
+
+def main_table(tables: Iterable[Table]) -> Table:
+    """Return the table whose rows are predicted and whose days are counted: the first that comes in daily batches.
+
+    Raises:
+        ContractViolation: If none does.
+    """
+    found = [table for table in tables if table.is_daily]
+    if not found:
+        raise ContractViolation("a table must come in daily batches", "none that does", "leave is_daily of the main table out")
+    return found[0]
+
+
+def key_of(schema: type[pa.DataFrameModel]) -> str:
+    """Return the name of the column that names a row of the features.
+
+    Raises:
+        ContractViolation: If not exactly one column has the role `key`.
+    """
+    found = columns(schema, "key")
+    if len(found) != 1:
+        told = f"the columns {', '.join(found)}" if found else "no such column"
+        raise ContractViolation(f"{schema.__name__} must have one column of the role key", told, "put all that names a row into one text")
+    return found[0]
 
 
 def describe(schema: type[pa.DataFrameModel]) -> dict[str, Any]:

@@ -197,10 +197,10 @@ Scored = typing.Annotated[PandasFrame[ScoredRows], Checked(), HashMethod(_pandas
 
 
 class Scores(pa.DataFrameModel):
-    """One flight, scored by one version."""
+    """One row, scored by one version."""
 
-    batch_day: pl.Date = pa.Field(description="Local date of the scheduled departure")
-    flight_id: str = pa.Field(description="Local date, carrier, flight number and origin")
+    batch_day: pl.Date = pa.Field(description="Local day of the row")
+    row_id: str = pa.Field(description="What names the row: its key among the features")
     predicted_at: contracts.Instant = pa.Field(description="Prediction instant, UTC")
     model_version: int = pa.Field(ge=1, description="The registered version")
     package: str = pa.Field(str_matches="^[0-9a-f]{12}$", description="First digits of the package's digest")
@@ -216,7 +216,7 @@ class StartScores(pa.DataFrameModel):
 
     start: int = pa.Field(ge=0, description="Number of the start")
     row: int = pa.Field(ge=0, description="Position of the row in the features")
-    probability: pl.Float32 = pa.Field(ge=0, le=1, description="Of a late arrival")
+    probability: pl.Float32 = pa.Field(ge=0, le=1, description="Of the positive class")
     threshold: float = pa.Field(ge=0, description="From which the model flags")
     train_seconds: float = pa.Field(ge=0, description="That its training took")
     training_rows: int = pa.Field(ge=1, description="That it learned from")

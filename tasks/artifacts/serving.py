@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from pydantic import AwareDatetime, Field
 
 from tasks.artifacts.record import Interval, Record, Window
+from tasks.artifacts.vocabulary import Vocabulary
 
 _SHOWN = 5  # bad requests that a reason names
 
@@ -27,6 +28,14 @@ class RequestField(Record):
     maximum: float | None = None
     pattern: str | None = None
     allowed: list[str] | None = None
+
+
+class ClientRow(Record):
+    """What a client sends of a row of which the service makes the features; a package carries it as `request.json`."""
+
+    names: Vocabulary
+    key: str = Field(description="Of the features: what names a row. Beside features a client may send it as a label of its own")
+    fields: list[RequestField]
 
 
 class GuardRules(Record):
@@ -50,7 +59,7 @@ class ServiceRules(Record):
     most_bytes: int = Field(ge=1_000, description="Bytes of one request")
     requests_per_second: float = Field(gt=0, description="Of one key at one worker, on the average")
     burst: int = Field(ge=1, description="Requests of one key at one worker at once")
-    state_stale_hours: float = Field(gt=0, description="Age of the online state, when a flight is predicted, that gives a warning")
+    state_stale_hours: float = Field(gt=0, description="Age of the online state, when a row is predicted, that gives a warning")
     poll_seconds: float = Field(gt=0, description="How often a worker looks at the pointer, the keys and the state")
     segment_bytes: int = Field(ge=1_000, description="A segment of the prediction log is closed at this size ...")
     segment_seconds: float = Field(gt=0, description="... or at this age")
@@ -191,7 +200,7 @@ class State(Record):
 
     as_of: datetime
     digest: str
-    flights: int = Field(description="Rows of the table of events")
+    rows: int = Field(description="Of the main table")
     uri: str
 
 

@@ -169,11 +169,12 @@ def examine_behaviour(
 
     Args:
         features: Rows with their label, where known.
-        snapshot: The raw data, for features of renamed flights.
+        snapshot: The raw data, for features of renamed rows.
         split: Names the evaluation days.
         network: Bundle of the candidate.
         candidate: What is known of it.
     """
+    from tasks.contracts import key_of
     from tasks.evaluation import behaviour
     from tasks.lake.snapshots import read_snapshot
     from tasks.model.trained import load_network
@@ -192,7 +193,7 @@ def examine_behaviour(
         expected.EXPECTATIONS,
         policy.BEHAVIOUR,
         candidate.bundle_digest,
-        expected.KEY,
+        key_of(Features),
         {expected.RENAMED: twins},
     )
     publish("behaviour", section.behaviour(found))
@@ -320,47 +321,47 @@ def compare_mitigations(
 
 
 @stage(cached=False)
-def explain_flight(features: LazyFrame[Features], version: Incumbent, flight: str) -> LocalExplanation:
-    """Say why a flight got its probability from a version; print the reasons, and write them to a page.
+def explain_row(features: LazyFrame[Features], version: Incumbent, row: str) -> LocalExplanation:
+    """Say why a row got its probability from a version; print the reasons, and write them to a page.
 
     Args:
-        features: All flights known by then.
+        features: All rows known by then.
         version: A registered version.
-        flight: The id of the flight.
+        row: Its key.
     """
     from rich.console import Console
 
     from tasks import local
-    from tasks.contracts import sensitive
+    from tasks.contracts import key_of, sensitive
     from tasks.evaluation import explanation, lookup
     from tasks.model.fetch import fetch
     from tasks.model.trained import load_network, require_features
     from tasks.reporting import explanation as section
     from tasks.reporting.page import page
     from tasks.usecase import policy
-    from tasks.usecase.behaviour import KEY
 
     assert version.bundle_uri is not None  # `find_version` gives one that is there
     assert version.bundle_digest is not None
-    row = lookup.pick(features, KEY, flight)
+    key = key_of(Features)
+    found_row = lookup.pick(features, key, row)
     model = load_network(fetch(version.bundle_uri), version.bundle_digest)
-    require_features(model, row.columns, f"version {version.version}")
+    require_features(model, found_row.columns, f"version {version.version}")
     found = explanation.explain_row(
-        row,
+        found_row,
         model,
         explanation.typical(model.preprocessing, features),
         _meanings(),
-        float(_thresholds(row, version)[0]),
-        KEY,
+        float(_thresholds(found_row, version)[0]),
+        key,
         f"{policy.MODEL_NAME} version {version.version}",
         version.bundle_digest,
         sensitive(Features),
     )
     html = section.local(found)
     if not local.is_pod():  # whose disk goes with it; there, the Deck has it
-        path = local.home() / "explanations" / f"{flight}-version-{version.version}.html"
+        path = local.home() / "explanations" / f"{row}-version-{version.version}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(f"Why {flight}", html))
+        path.write_text(page(f"Why {row}", html))
         Console().print(f"  {path}", markup=False, highlight=False, soft_wrap=True)  # the reasons are what `pyflyte run` prints
     publish("explanation", html)
     return found

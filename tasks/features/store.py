@@ -25,14 +25,12 @@ class Definition:
         build: From raw tables to the features of some days, both ends included.
         known_by: The clock.
         lookback: How far back raw rows matter; those of later days never do.
-        main: The table with a row for each row of features.
         version: Version of the code.
     """
 
     build: Callable[[Mapping[str, pl.LazyFrame], tuple[date, date]], pl.LazyFrame]
     known_by: KnownBy
     lookback: timedelta
-    main: str
     version: str
 
 
@@ -75,7 +73,10 @@ def table_version(lake: str, version: int, days: Sequence[date]) -> TableVersion
 
 
 def _inputs(snapshot: DataSnapshot, definition: Definition) -> dict[date, str]:
-    """Return, for every day of the main table, the hash of all that its features rest on."""
+    """Return, for every day of the main table, the hash of all that its features rest on.
+
+    The main table is the first that has days: see `contracts.main_table`.
+    """
     rows = manifest.read(snapshot).select("table", tables.DAY, "rows", "content_hash").sort(tables.DAY, "table")
     undated = pl.col(tables.DAY) == UNDATED
     fixed = [definition.version, *(f"{name} {found}" for name, _, _, found in rows.filter(undated).iter_rows())]
@@ -84,5 +85,7 @@ def _inputs(snapshot: DataSnapshot, definition: Definition) -> dict[date, str]:
         by_day.setdefault(day, []).append(f"{name} {count} {found}")
     dates = {day: f"{day} {content.combine(parts)}" for day, parts in by_day.items()}
     reach = range(-definition.lookback.days, 1)
-    mine = rows.filter((pl.col("table") == definition.main) & (pl.col("rows") > 0)).get_column(tables.DAY)
+    dated = set(rows.filter(~undated).get_column("table"))
+    main = next(table.name for table in snapshot.tables if table.name in dated)
+    mine = rows.filter((pl.col("table") == main) & ~undated & (pl.col("rows") > 0)).get_column(tables.DAY)
     return {day: content.combine([*fixed, *(dates.get(day + timedelta(days=n), "") for n in reach)]) for day in mine}

@@ -1,4 +1,4 @@
-"""Build features: every flight of a snapshot, as of its own prediction instant."""
+"""Build features: every row of a snapshot, as of its own prediction instant."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tasks.usecase.features import Features
 
 @stage()
 def build_features(snapshot: DataSnapshot) -> Annotated[LazyFrame[Features], HashMethod(rows_hash)]:
-    """Build the features of every flight, each from what was known two hours before scheduled departure.
+    """Build the features of every row of the main table, each from what was known at its prediction instant.
 
     Days that the lake has already are taken from there, if nothing changed that they rest on.
 
     Args:
         snapshot: Validated data.
     """
-    from tasks.contracts import columns
+    from tasks.contracts import columns, key_of
     from tasks.features import store
     from tasks.lake import tables
     from tasks.reporting import sections
 
     version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
     stored = tables.scan(f"{lake_uri()}/{store.FEATURES}", version, days).select(list(Features.to_schema().columns))
-    rows = stored.sort("predicted_at", "flight_id").collect()
+    rows = stored.sort("predicted_at", key_of(Features)).collect()
     publish("features", sections.features(rows.height, columns(Features, "numeric"), columns(Features, "categorical")))
     return rows.lazy()  # type: ignore[return-value]  # the edge gives it its schema
 
@@ -55,6 +55,5 @@ def _definition():  # type: ignore[no-untyped-def]  # a plain module's record, i
         build=features.build,
         known_by=source.known_by,
         lookback=features.LOOKBACK,
-        main="flights",
         version=version_of(features.__name__),
     )

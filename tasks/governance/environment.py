@@ -11,7 +11,7 @@ import re
 import tomllib
 import uuid
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -70,9 +70,10 @@ def components(root: Path) -> list[Component]:
 
     Args:
         root: The project's folder. Of `requirements.lock`, if it is there, come the packages that count: of those, what is
-            installed, in the version that is installed. Of `pyproject.toml`, if it is there, comes which are direct.
+            installed, in the version that is installed. Of `pyproject.toml` and the use case's `requirements.txt`, if
+            they are there, comes which are direct.
     """
-    pins, direct = _pins(root / "requirements.lock"), _direct(root / "pyproject.toml")
+    pins, direct = _pins(root / "requirements.lock"), _direct(root)
     found: dict[str, Component] = {}
     for distribution in distributions():
         name = _normal(distribution.name or "")
@@ -156,10 +157,10 @@ def _pins(lock: Path) -> dict[str, str]:
     return {_normal(pair[0]): pair[1] for pair in pairs}
 
 
-def _direct(project: Path) -> set[str]:
-    if not project.is_file():
-        return set()
-    listed: Iterable[str] = tomllib.loads(project.read_text()).get("project", {}).get("dependencies", [])
+def _direct(root: Path) -> set[str]:
+    project, own = root / "pyproject.toml", root / "tasks" / "usecase" / "requirements.txt"
+    listed: list[str] = tomllib.loads(project.read_text()).get("project", {}).get("dependencies", []) if project.is_file() else []
+    listed += own.read_text().splitlines() if own.is_file() else []
     return {_normal(name[0]) for line in listed if (name := _NAME.match(line))}
 
 

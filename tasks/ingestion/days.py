@@ -135,7 +135,7 @@ class _Ingest:
         if not days:
             raise ClockError("the source must have rows that keep the contract", "none", "look at the source's first rows")
         first, last, mend = min(days), max(days), "choose another --as_of, or a --source that reaches it"
-        # The last day's flights land on the next: one day more than the data have is still within them.
+        # What came of the last day's rows is known on the next: one day more than the data have is still within them.
         if not first <= self.as_of.date() or (self.as_of.date() - last).days > 1:
             raise ClockError(f"as_of must lie within the data, {first} to {last}", f"{self.as_of:%Y-%m-%d %H:%M}", mend)
         early = _of_days(batch, [day for day in batch.files if day <= self.as_of.date()])

@@ -17,7 +17,7 @@ from tasks.rows import REASONS, parse
 
 _FILE_DAY = "__file_day"
 _ANOTHER_DAY = "(row): must be of the day of its file"
-_AHEAD = timedelta(days=1)  # a flight may leave before the midnight at which its day begins
+_AHEAD = timedelta(days=1)  # what a row tells may be known before the midnight at which its day begins: a flight that leaves early
 
 
 @dataclass(frozen=True)

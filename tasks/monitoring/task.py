@@ -90,7 +90,7 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
     import os
     from datetime import timedelta
 
-    from tasks.contracts import inputs
+    from tasks.contracts import inputs, key_of
     from tasks.errors import ServingError
     from tasks.lake import predictions
     from tasks.monitoring import served, service_level
@@ -111,7 +111,7 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
     if newest is not None and newest - last_day > timedelta(days=1):  # a service of today that answers about days of the past
         last_day = newest - timedelta(days=1)  # the newest one still goes on
     about = predictions.days_about(lake_uri(), last_day - timedelta(days=rules.days - 1), last_day)
-    found = served.look(lake_uri(), _rows(features, about), last_day, fields, rules, level)
+    found = served.look(lake_uri(), _rows(features, about), last_day, fields, rules, level, key_of(Features))
     problems += served.problems(found, night.as_of, rules, policy.SERVICE.p99_ms)
     return [*reports[:-1], night.model_copy(update={"served": found, "problems": problems})]
 
@@ -125,18 +125,18 @@ def queue_labels(features: TableVersion, reports: list[NightReport], champion: C
         reports: Of the nights, in order.
         champion: The champion; its threshold says what is uncertain.
     """
-    from tasks.contracts import columns
+    from tasks.contracts import columns, key_of
     from tasks.lake import labelling as record
     from tasks.monitoring import labelling
     from tasks.reporting import served as section
     from tasks.usecase import policy
     from tasks.usecase.features import Features
 
-    numeric, categorical = columns(Features, "numeric"), columns(Features, "categorical")
+    numeric, categorical, key = columns(Features, "numeric"), columns(Features, "categorical"), key_of(Features)
     night, rules = reports[-1].night, policy.MONITORING.labelling
-    found = record.candidates(lake_uri(), reports[0].night, night, ["flight_id", *numeric, *categorical])
+    found = record.candidates(lake_uri(), reports[0].night, night, [key, *numeric, *categorical])
     usual = _reader(features)(champion.evaluation.first_day, champion.evaluation.last_day)
-    queue = labelling.queue(found, usual, numeric, categorical, champion.threshold, rules, night, "flight_id")
+    queue = labelling.queue(found, usual, numeric, categorical, champion.threshold, rules, night, key)
     recorded = record.record(lake_uri(), queue, dict(found.select("prediction_id", "batch_day").iter_rows()))
     publish("labels", section.queue(recorded))
     return recorded
@@ -180,9 +180,12 @@ def _reader(features: TableVersion):  # type: ignore[no-untyped-def]  # its type
 
     import polars as pl
 
+    from tasks.contracts import key_of
+    from tasks.usecase.features import Features
+
     def read(first: date, last: date) -> pl.DataFrame:
         days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        return _rows(features, days).sort("predicted_at", "flight_id").collect()
+        return _rows(features, days).sort("predicted_at", key_of(Features)).collect()
 
     return read
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandera.polars as pa
 
-from tasks.artifacts.serving import RequestField, ServiceRules
+from tasks.artifacts.serving import ClientRow, RequestField, ServiceRules
 from tasks.artifacts.training import TrainedModel
 from tasks.contracts import Table, types
 from tasks.errors import PackagingError
@@ -45,7 +45,7 @@ class Papers:
 
     tables: Sequence[Table]
     features: Sequence[RequestField]
-    request: Sequence[RequestField]
+    request: ClientRow
     model_card: str
 
 
@@ -93,7 +93,7 @@ def write_package(trained: Path, model: NetworkModel, record: TrainedModel, name
             "card.json": card,
             "contract.json": _contract(papers.tables),
             "features.json": [field.model_dump() for field in papers.features],
-            "request.json": [field.model_dump() for field in papers.request],
+            "request.json": papers.request.model_dump(),
             "calibration.json": _calibration(record),
         }
         for file_name, value in said.items():

@@ -4,7 +4,7 @@ These are the products of the blocks, nearly all of the work. The embeddings of 
 many small products, one for each feature or member: in int8 they took longer and lost more, so they stay as they are.
 
 Of the two kinds of ranges, `static` fixes them on training rows. `dynamic` takes them from the largest value of a batch: a
-row's probability then depends on the rows that came with it, by up to 0.006 on the flights.
+row's probability then depends on the rows that came with it, by up to 0.006 on the flights of the use case that ships.
 """
 
 from __future__ import annotations

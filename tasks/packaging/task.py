@@ -55,16 +55,19 @@ def build_package(network: FlyteDirectory, model: TrainedModel) -> Package:
 
 def _papers(model: TrainedModel) -> Papers:
     """Return what the use case says of a model: its contract, its features, what a client sends, and its card."""
+    from tasks.artifacts.serving import ClientRow
+    from tasks.contracts import key_of, main_table
     from tasks.packaging.package import Papers, feature_fields
     from tasks.reporting import model_card
     from tasks.schemas import request_fields
     from tasks.usecase import contract, online, policy
     from tasks.usecase.card import CARD
 
+    main = main_table(contract.TABLES)
     return Papers(
         tables=contract.TABLES,
         features=feature_fields(Features, model.numeric_features, model.categorical_features),
-        request=request_fields(contract.Flights, online.CLIENT, online.OPTIONAL),
+        request=ClientRow(names=policy.NAMES, key=key_of(Features), fields=request_fields(main.schema, online.CLIENT, online.OPTIONAL)),
         model_card=model_card.of_model(policy.USE_CASE, CARD, model, policy.COSTS),
     )
 

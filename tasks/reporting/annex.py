@@ -16,7 +16,7 @@ from tasks.reporting.page import bullets, facts, table, words
 
 MEASURES = {
     "Log-loss": "How well the probabilities fit what came: a proper score, least for the true probabilities. It decides.",
-    "AUC": "How well late and punctual rows are told apart, whatever the threshold.",
+    "AUC": "How well positive and negative rows are told apart, whatever the threshold.",
     "PR-AUC": "The same where positives are few: how clean the flagged rows are, over all thresholds.",
     "Brier score": "The squared error of the probabilities: proper too, and lenient with single bad misses.",
     "Calibration error": "How far predicted and observed shares lie apart, over ten groups of rows.",
@@ -201,8 +201,8 @@ def _metrics(dossier: Dossier) -> list[str]:
     return [
         table(["Metric", "What it tells"], list(MEASURES.items())),
         words(
-            "Every value has a 95 % interval from a bootstrap over whole days, because rows of one day share their weather and are not "
-            "independent. Models are compared on the same rows, in pairs."
+            "Every value has a 95 % interval from a bootstrap over whole days, because rows of one day share what the day brings and are "
+            "not independent. Models are compared on the same rows, in pairs."
         ),
         words(
             f"The threshold follows from the costs: {dossier.costs.missed:g} for a missed positive, {dossier.costs.needless:g} for a "

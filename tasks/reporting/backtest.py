@@ -63,7 +63,7 @@ def backtest(found: Backtest) -> str:
         facts(
             [
                 ("Days", str(found.window)),
-                ("Flights with a label", text.count(found.rows)),
+                ("Rows with a label", text.count(found.rows)),
                 ("Starts", f"{found.starts}, {found.rules.start_every_days} days apart"),
                 ("Learner", found.learner),
                 ("Random schedules", text.count(found.rules.random_schedules)),

@@ -22,7 +22,7 @@ _BLIND = (
 )
 _READING = (
     "The p-value decides, and is adjusted for all columns of all groups and all windows. It compares whole days with whole days, because "
-    "rows of one day share their weather. PSI and Wasserstein are for reading, and decide nothing."
+    "rows of one day share what the day brings. PSI and Wasserstein are for reading, and decide nothing."
 )
 _RULES = (
     "Each rule says what it asks for by itself. A cool-down, a retraining under way or a late night make an alert of it. A challenger is "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from tasks.artifacts.serving import BatchScores, CanaryReport, Collected, Comparison, State
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.reporting import text
 from tasks.reporting.page import NOTHING, facts, fragment, heading, lead, paragraph, table
 
@@ -20,21 +21,21 @@ _PAIRS = (
 _VERDICTS = {Comparison.WORSE: "STOP", Comparison.BETTER: "PASS", Comparison.OPEN: ""}
 
 
-def state(record: State) -> str:
-    """Show what was published for the features of single flights."""
+def state(record: State, names: Vocabulary) -> str:
+    """Show what was published for the features of single rows."""
     return fragment(
         lead("", f"The service's features are made from what was known at {text.instant(record.as_of)}."),
-        facts([("Flights", text.count(record.flights)), ("Digest", record.digest), ("Place", record.uri)]),
+        facts([(names.rows.capitalize(), text.count(record.rows)), ("Digest", record.digest), ("Place", record.uri)]),
     )
 
 
-def scores(records: Sequence[BatchScores]) -> str:
+def scores(records: Sequence[BatchScores], names: Vocabulary) -> str:
     """Show the days that were scored in batch."""
     rows = [(r.day.first_day, text.count(r.rows), text.count(r.flagged), text.share(r.flagged / max(r.rows, 1))) for r in records]
     total, first = sum(r.rows for r in records), records[0]
     return fragment(
-        lead("", f"Version {first.version} scored {text.count(total, 'flight')} of {text.count(len(records), 'day')}."),
-        table(["Day", "Flights", "Flagged", "Share"], rows),
+        lead("", f"Version {first.version} scored {text.count(total)} {names.of(total)} of {text.count(len(records), 'day')}."),
+        table(["Day", names.rows.capitalize(), "Flagged", "Share"], rows),
         facts([("Package", first.package_digest), ("Table", first.table), ("Version of the table", first.table_version)]),
     )
 

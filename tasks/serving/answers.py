@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic_core import to_json
 
-from tasks.artifacts.serving import Key, ServiceRules
+from tasks.artifacts.serving import ClientRow, Key, ServiceRules
 from tasks.errors import EvergreenError
 from tasks.serving import explain, request
 from tasks.serving.guard import Guard
@@ -32,13 +32,13 @@ _SKEW = timedelta(minutes=1)  # that clocks of clients may be ahead
 
 
 class Features(Protocol):
-    """Makes features of what a client sends of flights."""
+    """Makes features of what a client sends of what it asks about."""
 
-    def completed(self, flight: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a flight with all that follows from what was sent; raises EvergreenError if it cannot be."""
+    def completed(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a row with all that follows from what was sent; raises EvergreenError if it cannot be."""
 
-    def features_of(self, flights: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the columns of `Features` that are known at the flights' prediction instants."""
+    def features_of(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the columns of `Features` that are known at the rows' prediction instants."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class Answers:
         """Answer with probabilities and decisions; the answer is in the prediction log when this returns.
 
         Args:
-            body: `{"rows": [...]}` or `{"flights": [...]}`, as JSON.
+            body: `{"rows": [...]}` with features, or `{"orders": [...]}` as the use case calls its rows, as JSON.
             key: Who asks.
 
         Raises:
-            Rejected: If the body is not as it must be, or there is no online state for flights.
+            Rejected: If the body is not as it must be, or there is no online state to make features from.
             OSError: If the prediction log cannot be written.
         """
         live, rules = self.parts.revisions.live, self.parts.rules
@@ -121,12 +121,14 @@ class Answers:
     def _asked(self, body: bytes, live: Live, most: int) -> Asked:
         """Return the rows that a body asks for."""
         found, accepted = request.read(body), self._accepts(live)
-        named = request.only(found, "rows", "flights")
+        client = live.champion.predictor.client
+        named = request.only(found, "rows", *([client.names.rows] if client else []))
         if "rows" in found:
             rows = request.listed(named, "rows", most)
             request.check_rows(rows, accepted)
             return Asked(rows)
-        return self._of_flights(request.listed(named, "flights", most), live, accepted)
+        assert client is not None  # or there is no other name
+        return self._from_state(request.listed(named, client.names.rows, most), client, accepted)
 
     def _accepts(self, live: Live) -> Accepted:
         """Return what rows may hold while a revision stands."""
@@ -134,26 +136,27 @@ class Answers:
             models = [arm.predictor for arm in (live.champion, live.canary, live.shadow) if arm is not None]
             numeric = frozenset[str]().union(*(model.accepted for model in models))
             champion = live.champion.predictor
-            self._accepted = live.revision, Accepted(numeric, frozenset(champion.categorical), numeric - frozenset(champion.numeric))
+            unread, key = numeric - frozenset(champion.numeric), champion.client.key if champion.client else ""
+            self._accepted = live.revision, Accepted(numeric, frozenset(champion.categorical), unread, key)
         return self._accepted[1]
 
-    def _of_flights(self, flights: list[dict[str, Any]], live: Live, accepted: Accepted) -> Asked:
-        """Return the rows of flights: features from the online state, but for those that the request gives itself."""
-        fields = live.champion.predictor.client
-        entries = [request.check_fields(entry, fields, f"flights[{i}]", "features") for i, entry in enumerate(flights)]
+    def _from_state(self, listed: list[dict[str, Any]], client: ClientRow, accepted: Accepted) -> Asked:
+        """Return the features of what is listed: from the online state, but for those that the request gives itself."""
+        name = client.names.rows
+        entries = [request.check_fields(entry, client.fields, f"{name}[{i}]", "features") for i, entry in enumerate(listed)]
         given = [entry.pop("features", {}) for entry in entries]
         for i, features in enumerate(given):
             if not isinstance(features, dict):
-                raise request.invalid(f"must be an object; got {request.kind_of(features)}", f"flights[{i}].features")
+                raise request.invalid(f"must be an object; got {request.kind_of(features)}", f"{name}[{i}].features")
             unknown = sorted(features.keys() - accepted.numeric - accepted.categorical)
             if unknown:
-                raise request.invalid("no feature has this name", f"flights[{i}].features.{request.shown(unknown[0])}")
-            request.check_values(features, accepted, f"flights[{i}].features")
+                raise request.invalid("no feature has this name", f"{name}[{i}].features.{request.shown(unknown[0])}")
+            request.check_values(features, accepted, f"{name}[{i}].features")
         current = self.parts.state()
         if current is None:
-            raise Rejected(503, "no state", "there is no online state yet: send rows with all features, or publish one", "flights")
+            raise Rejected(503, "no state", "there is no online state yet: send rows with all features, or publish one", name)
         as_of, features = current
-        made = features.features_of([_completed(features, entry, f"flights[{i}]") for i, entry in enumerate(entries)])
+        made = features.features_of([_completed(features, entry, f"{name}[{i}]") for i, entry in enumerate(entries)])
         rows, instants, warnings = [], [], []
         for found, own in zip(made, given, strict=True):
             rows.append({name: value for name, value in found.items() if name in accepted.names} | own)

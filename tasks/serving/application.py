@@ -135,8 +135,9 @@ class Application:
         body = await self._body(headers, receive, held)
         if route.name != "predict":
             return await self._in(self._serving, route, body, key)
-        # Features of flights take longer than a model on a few rows; a backslash may hide their name.
-        if len(body) <= _FEW_BYTES and b'"flights"' not in body and b"\\" not in body:
+        # Making features takes longer than a model on a few rows; a backslash may hide the name of what they are made of.
+        client = self._worker.champion.client
+        if len(body) <= _FEW_BYTES and b"\\" not in body and not (client and f'"{client.names.rows}"'.encode() in body):
             return route.answer(body, key)
         return await self._in(self._predicting, route, body, key)
 
@@ -210,7 +211,7 @@ class Application:
         revision, champion = self._worker.revision, self._worker.champion
         if self._described is None or self._described[0] != revision:
             rules = self._worker.parts.rules
-            document = openapi.document(champion.name, self._worker.version, rules, list(champion.features), list(champion.client))
+            document = openapi.document(champion.name, self._worker.version, rules, list(champion.features), champion.client)
             self._described = revision, to_json(document), openapi.page(document).encode()
         return self._described[1:]
 

@@ -1,6 +1,6 @@
 """Scoring of whole days from the package that serves: the service's own probabilities, to the bit.
 
-Every flight of a day that the lake knows is scored, whether or not its label is known or ever will be. Equal input gives equal rows:
+Every row of a day that the lake knows is scored, whether or not its label is known or ever will be. Equal input gives equal rows:
 nothing in them tells when they were made.
 """
 
@@ -46,20 +46,20 @@ def days_of(features: pl.LazyFrame, first_day: str, last_day: str) -> list[pl.Da
         more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
         raise ServingError(
             f"each day must lie within the data, {known[0]} to {known[1]}",
-            f"no flights on {', '.join(map(str, empty[:_SHOWN]))}{more}",
+            f"no rows on {', '.join(map(str, empty[:_SHOWN]))}{more}",
             "choose other days, or a later as_of",
         )
     return [found[day] for day in wanted]
 
 
 def score_day(rows: pl.DataFrame, predictor: Predictor, version: int, key: str) -> pl.DataFrame:
-    """Score all flights of a day.
+    """Score all rows of a day.
 
     Args:
         rows: The day's features, n rows.
         predictor: The package.
         version: Its registered version.
-        key: The column that names a flight.
+        key: The column that names a row.
 
     Returns:
         n rows with the columns of the edge `Scores`, in the order of `rows`.
@@ -77,7 +77,7 @@ def score_day(rows: pl.DataFrame, predictor: Predictor, version: int, key: str) 
     probabilities = rounded(predictor.predict(rows))
     return rows.select(
         "batch_day",
-        pl.col(key).alias("flight_id"),
+        pl.col(key).alias("row_id"),
         "predicted_at",
         pl.lit(version, pl.Int64).alias("model_version"),
         pl.lit(predictor.digest[:PACKAGE_DIGITS]).alias("package"),

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 DAMAGED = "damaged"
 
 _MOST_ROWS = 100_000  # predictions of one commit: a hundred megabytes
-_SETTLED_DAYS = 40  # a flight is asked about a month ahead at most, and its label is known three days later
+_AHEAD = timedelta(days=40)  # what is asked about a month ahead, and ten days in which a source corrects its labels
 
 
 @dataclass
@@ -61,7 +61,7 @@ class _Counts:
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def collect(lake: str, folder: Path, columns: Columns, labels: pl.LazyFrame) -> Collection:
+def collect(lake: str, folder: Path, columns: Columns, labels: pl.LazyFrame, labels_after: timedelta = timedelta()) -> Collection:
     """Bring closed segments and outcomes into the lake.
 
     Args:
@@ -69,6 +69,7 @@ def collect(lake: str, folder: Path, columns: Columns, labels: pl.LazyFrame) -> 
         folder: The service's folder.
         columns: The features, and the column that names what was asked about.
         labels: What came, by the source: the columns `columns.key`, `label` and `label_known_at`.
+        labels_after: How long after its day a row usually has its label.
 
     Raises:
         LakeError: If a table is damaged or holds a feature of another type, or stays in conflict with other writers.
@@ -81,7 +82,7 @@ def collect(lake: str, folder: Path, columns: Columns, labels: pl.LazyFrame) -> 
             _write(lake, group)
             _settle(folder / "log", group)
         given = _take_outcomes(lake, folder)
-    _join_source(lake, columns.key, labels)
+    _join_source(lake, columns.key, labels, _AHEAD + labels_after)
     joined, contradictions = predictions.counts(lake)
     for name, rows in counts.unknown.most_common():
         log.warning("no column takes %s of %d rows of the prediction log", name, rows)
@@ -215,13 +216,13 @@ def _take_outcomes(lake: str, folder: Path) -> int:
     return new.height
 
 
-def _join_source(lake: str, key: str, labels: pl.LazyFrame) -> None:
+def _join_source(lake: str, key: str, labels: pl.LazyFrame, within: timedelta) -> None:
     """Give predictions of the last weeks the source's labels: those that came since, and those that changed."""
     asked = predictions.scan(lake, PREDICTIONS, Columns([], [], key).predictions())
     newest = predictions.newest_day(lake)
     if newest is None:
         return
-    since = newest - timedelta(days=_SETTLED_DAYS)
+    since = newest - within
     wanted = asked.filter(pl.col(tables.DAY) >= since, pl.col(key).is_not_null()).select("prediction_id", tables.DAY, key)
     found = (
         wanted.join(labels.filter(pl.col("label").is_not_null()), on=key)

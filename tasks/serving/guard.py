@@ -6,7 +6,7 @@ ever made (the union bound; the series as in Robbins, "Statistical methods relat
 Both models are compared over the same requests' time, so that a busy hour is a busy hour for both. Memory is bounded.
 
 Counted as independent: requests, and distinct rows for the distribution. A row that is asked for again (a screen that polls its
-flights) counts once, as its scores say nothing new; rows of few entities say nothing of the distribution. Outcomes are compared
+rows) counts once, as its scores say nothing new; rows of few entities say nothing of the distribution. Outcomes are compared
 elsewhere, when they are known.
 
 The level is spent by machine: the workers of one server share it, and each machine has a pointer and a guard of its own. Of m

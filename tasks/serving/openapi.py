@@ -1,7 +1,7 @@
 """The service's own description: an OpenAPI 3.1 document made from the fields of the served model, and a page of it for people.
 
-Every schema of a request is closed, and says what the service enforces: of flights the contract's ranges, patterns and allowed
-values; of rows of features any finite number and any short text, as a value that was never seen gives a warning and no refusal.
+Every schema of a request is closed, and says what the service enforces: of what clients ask about the contract's ranges, patterns and
+allowed values; of rows of features any finite number and any short text, as a value that was never seen gives a warning and no refusal.
 What is not here: the checks themselves (`request.py`).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from tasks.artifacts.serving import RequestField, Role, Routing, ServiceRules
+from tasks.artifacts.serving import ClientRow, RequestField, Role, Routing, ServiceRules
 from tasks.serving import identifiers
 from tasks.serving.openapi_page import page
 
@@ -42,14 +42,14 @@ _STATUSES = {
     415: "The body is not uncompressed application/json",
     429: "Too many requests of this key",
     500: "The service failed; nothing of the request was kept",
-    503: "There is no online state yet, from which features of flights are made; or too much is asked at once, or a worker is stuck",
+    503: "There is no online state yet, from which features are made; or too much is asked at once, or a worker is stuck",
 }
 _HEADERS = {401: ("WWW-Authenticate", "string"), 405: ("Allow", "string"), 429: ("Retry-After", "integer")}
 _ANY = (405, 500)
 _BODY = (400, 401, 403, *_ANY, 408, 413, 415, 429, 503)
 
 
-def document(name: str, version: str, rules: ServiceRules, features: list[RequestField], client: list[RequestField]) -> dict[str, Any]:
+def document(name: str, version: str, rules: ServiceRules, features: list[RequestField], client: ClientRow | None) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document.
 
     Args:
@@ -57,14 +57,15 @@ def document(name: str, version: str, rules: ServiceRules, features: list[Reques
         version: Of the model, for a reader.
         rules: Limits.
         features: What a row of features may hold; empty if the package does not say, and then the schema of a row is open.
-        client: What a flight may hold; empty if the package does not say, and then flights are left out.
+        client: What clients send of what they ask about, and how it is called; None if the package takes features alone.
     """
-    examples = {"flights": {"summary": "Flights", "value": {"flights": [_example(client)]}}} if client else {}
+    rows = client.names.rows if client else ""
+    examples = {rows: {"summary": rows.capitalize(), "value": {rows: [_example(client.fields)]}}} if client else {}
     examples |= {"rows": {"summary": "Rows of features", "value": {"rows": [_example_row(features)]}}} if features else {}
-    asked = f"At most {{most}} rows or flights and {rules.most_bytes:,} bytes."
+    asked = f"At most {{most}} rows{f' or {rows}' if client else ''} and {rules.most_bytes:,} bytes."
     limited = f"A key may send {rules.requests_per_second:g} requests a second, {rules.burst} at once."
     feedback = {"outcome": {"summary": "One outcome", "value": {"outcomes": [{"prediction_id": _EXAMPLE_ID, "outcome": True}]}}}
-    abort = {"abort": {"summary": "A reason", "value": {"reason": "late flights are missed"}}}
+    abort = {"abort": {"summary": "A reason", "value": {"reason": "too much is missed"}}}
     paths = {
         "/predict": _post("predict", "Probabilities and decisions", asked.format(most=rules.most_rows), examples, "predict"),
         "/explain": _post("explain", "What each feature adds", asked.format(most=rules.explain_rows), examples, "predict"),
@@ -87,7 +88,7 @@ def document(name: str, version: str, rules: ServiceRules, features: list[Reques
     }
 
 
-def _schemas(rules: ServiceRules, features: Sequence[RequestField], client: Sequence[RequestField]) -> dict[str, Schema]:
+def _schemas(rules: ServiceRules, features: Sequence[RequestField], client: ClientRow | None) -> dict[str, Schema]:
     schemas: dict[str, Schema] = {
         "PredictRequest": _either(client, rules.most_rows),
         "ExplainRequest": _either(client, rules.explain_rows),
@@ -105,12 +106,13 @@ def _schemas(rules: ServiceRules, features: Sequence[RequestField], client: Sequ
     }
     label = {"type": "string", "maxLength": _LONGEST_TEXT, "description": "Yours, for the prediction log"}
     row = {field.name: _feature(field) for field in features}
+    own = {client.key: label} if client else {}
     schemas["Features"] = _closed(row, ()) if features else _OPEN
-    schemas["Row"] = _closed(row | {"flight_id": label}, [field.name for field in features if field.is_required]) if features else _OPEN
+    schemas["Row"] = _closed(row | own, [field.name for field in features if field.is_required]) if features else _OPEN
     if client:
-        flight = {field.name: _field(field) for field in client}
+        sent = {field.name: _field(field) for field in client.fields}
         given = {"features": _ref("Features") | {"description": "Values in place of those of the online state"}}
-        schemas["Flight"] = _closed(flight | given, [field.name for field in client if field.is_required])
+        schemas[client.names.row.capitalize()] = _closed(sent | given, [field.name for field in client.fields if field.is_required])
     return schemas
 
 
@@ -135,7 +137,7 @@ def _answers(rules: ServiceRules) -> dict[str, Schema]:
     told = {
         "code": {"type": "string", "maxLength": 40, "description": "A word for programs"},
         "message": {"type": "string", "maxLength": 600, "description": "What must hold, never a value that was sent"},
-        "where": {"type": "string", "maxLength": 200, "description": "Such as rows[3].carrier"},
+        "where": {"type": "string", "maxLength": 200, "description": "Such as rows[3]"},
     }
     return {
         **records["$defs"],
@@ -163,9 +165,9 @@ def _answers(rules: ServiceRules) -> dict[str, Schema]:
     }
 
 
-def _either(client: Sequence[RequestField], most: int) -> Schema:
-    """Return the schema of a body that has rows or flights, not both."""
-    named = {"rows": "Row"} | ({"flights": "Flight"} if client else {})
+def _either(client: ClientRow | None, most: int) -> Schema:
+    """Return the schema of a body that has features or what they are made of, not both."""
+    named = {"rows": "Row"} | ({client.names.rows: client.names.row.capitalize()} if client else {})
     return {"oneOf": [_closed({name: _some(_ref(kind), most)}) for name, kind in named.items()]}
 
 

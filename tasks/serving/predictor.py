@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from tasks.artifacts.fairness import Grouping
-from tasks.artifacts.serving import RequestField
+from tasks.artifacts.serving import ClientRow, RequestField
 from tasks.errors import BundleError
 from tasks.model import bundle
 from tasks.model.groups import row_thresholds
@@ -70,7 +70,7 @@ class Predictor:
         self.card: dict[str, Any] = json.loads((folder / CARD).read_text())
         self.name = str(self.card["name"])
         self.features = _fields(folder / FEATURES)
-        self.client = _fields(folder / CLIENT)
+        self.client = _client(folder / CLIENT)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(str(folder / ONNX), options, providers=["CPUExecutionProvider"])
@@ -149,6 +149,22 @@ class Predictor:
 
 def _fields(file: Path) -> list[RequestField]:
     return _FIELDS.validate_json(file.read_bytes()) if file.is_file() else []
+
+
+def _client(file: Path) -> ClientRow | None:
+    """Return what a client sends of a row; None of a package that takes features alone.
+
+    Raises:
+        BundleError: If the file is of another form, as packages had before it named the rows.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return ClientRow.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise BundleError(
+            f"{file.name} must say names, key and fields of what clients send", f"{error.errors()[0]['msg']}", "package the model again"
+        ) from error
 
 
 def rounded(probabilities: Floats) -> npt.NDArray[np.float64]:

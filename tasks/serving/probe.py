@@ -31,6 +31,7 @@ import polars.selectors as cs
 import psutil
 
 from tasks.artifacts.serving import BadRequestCheck, Role, ServiceCheck, ServiceRules
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.errors import PackagingError
 from tasks.serving import keys, refusals
 
@@ -71,7 +72,14 @@ print(json.dumps({"packages": len({d.name for d in distributions()}), "failed": 
 
 
 def probe(
-    bento: Path, tag: str, python: Path, golden: pl.DataFrame, expected: npt.ArrayLike, tolerance: float, rules: ServiceRules
+    bento: Path,
+    tag: str,
+    python: Path,
+    golden: pl.DataFrame,
+    expected: npt.ArrayLike,
+    tolerance: float,
+    rules: ServiceRules,
+    names: Vocabulary,
 ) -> ServiceCheck:
     """Start a Bento as a server and try it.
 
@@ -84,6 +92,7 @@ def probe(
         tolerance: Largest difference in probability that is allowed. The service answers in six digits: their rounding, at most
             half of the last one, counts in.
         rules: The limits that it must keep.
+        names: What its rows are called in requests.
 
     Raises:
         PackagingError: If the environment has what it must not have or lacks what the Bento imports, or if the server does not
@@ -105,7 +114,7 @@ def probe(
             difference = max(float(np.abs([p["probability"] for p in found] - wanted).max()) for found in answers)
             full = (rows * math.ceil(rules.most_rows / len(rows)))[: rules.most_rows]
             slow = float(np.median([_timed(client, full)[1] for _ in range(_FULL_REQUESTS)]))
-            refused = _refusals(client, golden, rows[0], {"all": tokens[0], "feedback": feedback_token}, rules)
+            refused = _refusals(client, golden, rows[0], {"all": tokens[0], "feedback": feedback_token}, rules, names.rows)
             memory = server.memory_mb()
     check = ServiceCheck(
         bento_tag=tag,
@@ -195,13 +204,14 @@ def _token(folder: Path, roles: Sequence[Role]) -> str:
 
 
 def _refusals(
-    client: Client, golden: pl.DataFrame, row: dict[str, Any], tokens: Mapping[str, str], rules: ServiceRules
+    client: Client, golden: pl.DataFrame, row: dict[str, Any], tokens: Mapping[str, str], rules: ServiceRules, named: str
 ) -> list[BadRequestCheck]:
     """Return how each bad request was answered."""
     answered = [p["prediction_id"] for p in client.predict([row] * 3)]
     client.post("/feedback", {"outcomes": [{"prediction_id": answered[0], "outcome": True}]})
     numeric, categorical = golden.select(cs.numeric()).columns[0], golden.select(cs.string()).columns[0]
-    return [refusals.send(_HOST, client.port, bad) for bad in refusals.table(row, numeric, categorical, answered, tokens, rules)]
+    table = refusals.table(row, numeric, categorical, answered, tokens, rules, named)
+    return [refusals.send(_HOST, client.port, bad) for bad in table]
 
 
 def _look(bento: Path, tag: str, python: Path, folder: Path) -> int:

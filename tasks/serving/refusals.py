@@ -98,7 +98,13 @@ def _explains(body: bytes) -> bool:
 
 
 def table(
-    row: Mapping[str, Any], numeric: str, categorical: str, answered: Sequence[str], tokens: Mapping[str, str], rules: ServiceRules
+    row: Mapping[str, Any],
+    numeric: str,
+    categorical: str,
+    answered: Sequence[str],
+    tokens: Mapping[str, str],
+    rules: ServiceRules,
+    rows: str,
 ) -> list[Bad]:
     """Return the bad requests.
 
@@ -109,11 +115,16 @@ def table(
         answered: Ids of three predictions: the first with an outcome already, the others without.
         tokens: Keys: `all` with every role, `feedback` with that one alone.
         rules: Limits.
+        rows: The name under which a request lists what features are to be made of.
     """
-    return [*_bodies(row, numeric, categorical, tokens["all"], rules), *_transport(row, tokens, rules), *_feedback(answered, tokens["all"])]
+    return [
+        *_bodies(row, numeric, categorical, tokens["all"], rules, rows),
+        *_transport(row, tokens, rules),
+        *_feedback(answered, tokens["all"]),
+    ]
 
 
-def _bodies(row: Mapping[str, Any], numeric: str, categorical: str, token: str, rules: ServiceRules) -> list[Bad]:
+def _bodies(row: Mapping[str, Any], numeric: str, categorical: str, token: str, rules: ServiceRules, rows: str) -> list[Bad]:
     """Return bodies that are not what the model reads."""
     with_number = {**row, numeric: 12345.678}
     left_out = {name: value for name, value in row.items() if name != categorical}
@@ -121,12 +132,12 @@ def _bodies(row: Mapping[str, Any], numeric: str, categorical: str, token: str, 
         "a list as the body": [row],
         "a number as the body": 7,
         "null as the body": None,
-        "no rows and no flights": {},
-        "rows and flights": {"rows": [row], "flights": [{}]},
+        f"no rows and no {rows}": {},
+        f"rows and {rows}": {"rows": [row], rows: [{}]},
         "a field more beside the rows": {"rows": [row], "nonsense": 1},
         "rows that are no list": {"rows": row},
         "no rows in the list": {"rows": []},
-        "no flights in the list": {"flights": []},
+        f"no {rows} in the list": {rows: []},
         "a row that is no object": {"rows": [row, "row"]},
         "an empty row": {"rows": [{}]},
         "a feature that nobody knows": {"rows": [{**row, "nonsense": 1}]},
@@ -140,8 +151,8 @@ def _bodies(row: Mapping[str, Any], numeric: str, categorical: str, token: str, 
         "infinity": {"rows": [{**row, numeric: float("inf")}]},
         "minus infinity": {"rows": [{**row, numeric: float("-inf")}]},
         "too many rows": {"rows": [dict.fromkeys(row)] * (rules.most_rows + 1)},
-        "a flight with a field that nobody knows": {"flights": [{"nonsense": 1}]},
-        "an empty flight": {"flights": [{}]},
+        f"a field in {rows} that nobody knows": {rows: [{"nonsense": 1}]},
+        f"an empty entry of {rows}": {rows: [{}]},
     }
     whole = json.dumps({"rows": [with_number]}).encode()
     raw = {

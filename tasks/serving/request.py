@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from tasks.artifacts.serving import RequestField
 
-ROW_ID, PREDICTED_AT = "flight_id", "predicted_at"
+PREDICTED_AT = "predicted_at"
 _LONGEST_TEXT = 64  # of a value: an id has 40 characters
 _LONGEST_NAME = 40  # of a field that nobody knows
 _LARGEST = 3.4e38  # of a float32, which the model reads
@@ -66,16 +66,18 @@ class Accepted:
         numeric: A number or null each; left out they are null.
         categorical: A string each.
         unread: Numeric ones that no array of the model has, so that their bounds have to be looked at here.
+        key: A string that may stand beside them, the client's own label of the row; empty for none.
     """
 
     numeric: frozenset[str]
     categorical: frozenset[str]
     unread: frozenset[str] = frozenset()
+    key: str = ""
 
     @cached_property
     def names(self) -> frozenset[str]:
         """All that may stand in a row."""
-        return self.numeric | self.categorical | {ROW_ID}
+        return self.numeric | self.categorical | ({self.key} if self.key else set())
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def check_rows(rows: Sequence[dict[str, Any]], accepted: Accepted) -> None:
     Raises:
         Rejected: Naming the first row and field that is not.
     """
-    texts = accepted.categorical
+    texts, key = accepted.categorical, accepted.key
     for number, row in enumerate(rows):
         names = row.keys()
         if not (names <= accepted.names and texts <= names):
@@ -155,10 +157,10 @@ def check_rows(rows: Sequence[dict[str, Any]], accepted: Accepted) -> None:
         types = list(map(type, row.values()))
         if not (
             _KNOWN_TYPES.issuperset(types)
-            and types.count(str) == len(texts) + (ROW_ID in names)
+            and types.count(str) == len(texts) + (key in names)
             and all(type(row[name]) is str and len(row[name]) <= _LONGEST_TEXT for name in texts)
-            and type(row.get(ROW_ID, "")) is str
-            and len(row.get(ROW_ID, "")) <= _LONGEST_TEXT
+            and type(row.get(key, "")) is str
+            and len(row.get(key, "")) <= _LONGEST_TEXT
             and all(
                 type(value) not in _NUMBERS or -_LARGEST <= value <= _LARGEST for value in map(row.__getitem__, accepted.unread & names)
             )

@@ -23,8 +23,8 @@ _WORKERS = int(os.environ.get("EVERGREEN_WORKERS") or 1)
 _NOT_HERE = ".*"  # no tracing of requests: it costs as much as a small model
 
 
-class _Flights:
-    """Features of flights, by the use case's own definitions, from the tables of the online state."""
+class _Online:
+    """Features of what clients ask about, by the use case's own definitions, from the tables of the online state."""
 
     def __init__(self, tables: Mapping[str, pl.LazyFrame]) -> None:
         # Imported once there is a state: with pandera it takes as long as all the rest of a start.
@@ -70,7 +70,7 @@ class Evergreen:
         from tasks.serving.worker import Worker
 
         rules = ServiceRules.model_validate_json((_ROOT / "service.json").read_bytes())
-        self._worker = Worker(_folder(), _ROOT / "model", rules, _Flights, _WORKERS)
+        self._worker = Worker(_folder(), _ROOT / "model", rules, _Online, _WORKERS)
         self._application = _Edge.application = Application(self._worker)
 
     @bentoml.on_shutdown  # type: ignore[misc]

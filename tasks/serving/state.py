@@ -34,7 +34,7 @@ _AGAIN_SECONDS = 30.0  # after a fault: what a full disk or a lost mount did may
 _MOST_CHARACTERS = 500  # of a problem
 
 
-def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, events: str = "flights") -> State:
+def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, events: str) -> State:
     """Publish what was known at an instant; published again it changes nothing.
 
     Args:
@@ -62,7 +62,7 @@ def publish(folder: Path, tables: Mapping[str, pl.DataFrame], as_of: datetime, e
             shutil.rmtree(place, ignore_errors=True)
             (states / _PARTIAL).replace(place)
         instant = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
-        state = State(as_of=instant, digest=digest, flights=tables[events].height, uri=str(place))
+        state = State(as_of=instant, digest=digest, rows=tables[events].height, uri=str(place))
         before = _digest(folder)
         files.replace(folder / POINTER, state.model_dump_json(indent=1).encode() + b"\n", 0o644)
         _forget(states, keep=[digest, *([before] if before else [])])

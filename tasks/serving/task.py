@@ -22,7 +22,7 @@ from tasks.usecase.features import Features
 
 @stage(cached=False, resources=LIGHT)
 def publish_state(snapshot: DataSnapshot) -> State:
-    """Publish what the features of single flights are made from, as known at the snapshot's clock, for the service.
+    """Publish what the features of single rows are made from, as known at the snapshot's clock, for the service.
 
     Args:
         snapshot: Validated data.
@@ -30,7 +30,7 @@ def publish_state(snapshot: DataSnapshot) -> State:
     from datetime import UTC, timedelta
     from zoneinfo import ZoneInfo
 
-    from tasks.contracts import describe, sensitive
+    from tasks.contracts import describe, main_table, sensitive
     from tasks.lake.snapshots import read_snapshot
     from tasks.reporting import predictions
     from tasks.serving import state
@@ -39,7 +39,7 @@ def publish_state(snapshot: DataSnapshot) -> State:
 
     as_of = snapshot.as_of if snapshot.as_of.tzinfo else snapshot.as_of.replace(tzinfo=UTC)
     day = as_of.astimezone(ZoneInfo(source.LOCAL_ZONE)).date()
-    # A flight that leaves early is a row of the day after.
+    # What was known early may be a row of the day after.
     known = read_snapshot(snapshot, source.known_by, (day - features.LOOKBACK, day + timedelta(days=1)))
     held = {}
     for table in TABLES:
@@ -47,8 +47,8 @@ def publish_state(snapshot: DataSnapshot) -> State:
         wanted = [name for name, column in described.items() if column.metadata["role"] != "other" and name not in hidden]
         if wanted:
             held[table.name] = known[table.name].select(wanted).sort([name for name in table.key if name in wanted]).collect()
-    published = state.publish(serving_folder(), held, as_of)
-    publish("state", predictions.state(published))
+    published = state.publish(serving_folder(), held, as_of, main_table(TABLES).name)
+    publish("state", predictions.state(published, policy.NAMES))
     return published
 
 
@@ -57,8 +57,8 @@ def pick_days(features: LazyFrame[Features], first_day: str, last_day: str) -> l
     """Return the features of each day of a window, each with a hash of its own.
 
     Args:
-        features: All flights known by then.
-        first_day: The first day, such as 2013-10-01.
+        features: All rows known by then.
+        first_day: The first day, such as 2024-06-01.
         last_day: The last day, included.
     """
     from tasks.serving import batch
@@ -68,13 +68,13 @@ def pick_days(features: LazyFrame[Features], first_day: str, last_day: str) -> l
 
 @stage()
 def score_day(rows: LazyFrame[Features], version: Incumbent) -> Annotated[LazyFrame[Scores], HashMethod(rows_hash)]:
-    """Score all flights of a day, with and without labels, by the package of a version.
+    """Score all rows of a day, with and without labels, by the package of a version.
 
     Args:
         rows: The day's features.
         version: A registered version.
     """
-    from tasks.contracts import columns
+    from tasks.contracts import key_of
     from tasks.model.fetch import fetch
     from tasks.serving import batch
     from tasks.serving.predictor import Predictor
@@ -82,8 +82,7 @@ def score_day(rows: LazyFrame[Features], version: Incumbent) -> Annotated[LazyFr
     assert version.bundle_uri is not None  # `find_version` gives one that is there
     assert version.version is not None
     predictor = Predictor(fetch(version.bundle_uri), version.bundle_digest)
-    (key,) = columns(Features, "key")
-    return batch.score_day(rows.collect(), predictor, version.version, key).lazy()  # type: ignore[return-value]  # the edge gives it its schema
+    return batch.score_day(rows.collect(), predictor, version.version, key_of(Features)).lazy()  # type: ignore[return-value]  # the edge gives it its schema
 
 
 @stage(cached=False, resources=LIGHT)
@@ -100,7 +99,7 @@ def write_scores(scores: list[LazyFrame[Scores]], version: Incumbent) -> list[Ba
     assert version.version is not None
     assert version.bundle_digest is not None
     written = batch.write(lake_uri(), [day.collect() for day in scores], version.version, version.bundle_digest)
-    publish("scores", predictions.scores(written))
+    publish("scores", predictions.scores(written, policy.NAMES))
     return written
 
 
@@ -109,16 +108,18 @@ def collect(features: LazyFrame[Features]) -> Collected:
     """Bring the prediction log and the clients' outcomes into the lake, and join what came by the source.
 
     Args:
-        features: All flights known by then, with their labels.
+        features: All rows known by then, with their labels.
     """
-    from tasks.contracts import columns
+    from datetime import timedelta
+
+    from tasks.contracts import columns, key_of
     from tasks.reporting import predictions
     from tasks.serving import collect as collecting
     from tasks.serving.lines import Columns
 
-    (key,) = columns(Features, "key")
+    key, after = key_of(Features), timedelta(hours=policy.LABELS_COMPLETE_AFTER_HOURS)
     taken = Columns(columns(Features, "numeric"), columns(Features, "categorical"), key)
-    found = collecting.collect(lake_uri(), serving_folder(), taken, features.select(key, "label", "label_known_at"))
+    found = collecting.collect(lake_uri(), serving_folder(), taken, features.select(key, "label", "label_known_at"), after)
     publish("predictions", predictions.collected(found.record, found.by_day.rows(), found.unknown))
     return found.record
 
@@ -180,7 +181,7 @@ def validate_service(
     read = golden.select(*model.numeric_features, *model.categorical_features)
     with tempfile.TemporaryDirectory() as scratch:
         python = requirements.environment(folder / "src" / "requirements.txt", Path(scratch) / "environment")
-        check = probe.probe(folder, tag, python, read, trained.predict(golden), policy.PACKAGE_TOLERANCE, policy.SERVICE)
+        check = probe.probe(folder, tag, python, read, trained.predict(golden), policy.PACKAGE_TOLERANCE, policy.SERVICE, policy.NAMES)
     publish("service", sections.service(check))
     return check
 

@@ -41,7 +41,7 @@ class Worker:
         folder: The serving folder, shared by all workers.
         packaged: The package that came with the service: what answers if there is no pointer.
         rules: Limits.
-        make: From the tables of the online state to what makes features of flights.
+        make: From the tables of the online state to what makes features of what clients ask about.
         workers: How many there are beside this one, itself included: their guards share one chance of a false alarm.
 
     Raises:

@@ -15,9 +15,6 @@ from tasks.contracts import columns, describe
 from tasks.usecase import features
 from tasks.usecase.features import Features
 
-KEY = "flight_id"
-"""The column by which a row is named."""
-
 RENAMED = "renamed flight numbers"
 """The expectation whose rows `renamed` makes."""
 
@@ -93,7 +90,7 @@ def renamed(tables: Mapping[str, pl.LazyFrame], days: tuple[date, date]) -> pl.D
         Rows of `Features`; `flight_id` is the one from before the renaming.
     """
     other = features.build({**tables, "flights": tables["flights"].with_columns(flight=_SWAP - pl.col("flight"))}, days)
-    parts = pl.col(KEY).str.split("-")
+    parts = pl.col("flight_id").str.split("-")
     number = _SWAP - parts.list.get(-2).cast(pl.Int64)
     before = pl.concat_str(parts.list.head(parts.list.len() - 2).list.join("-"), number.cast(pl.String), parts.list.last(), separator="-")
-    return other.with_columns(before.alias(KEY)).collect()
+    return other.with_columns(before.alias("flight_id")).collect()

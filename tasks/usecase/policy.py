@@ -22,8 +22,10 @@ from tasks.artifacts.settings import (
     TrainingConfig,
 )
 from tasks.artifacts.usage import Prices
+from tasks.artifacts.vocabulary import Vocabulary
 
 USE_CASE = "nyc-late-flights"
+NAMES = Vocabulary(row="flight", rows="flights")
 MODEL_NAME = "nyc-late-flights"
 OWNER = "flight-operations"
 ALERT_EMAILS = ("flight-operations@example.com",)

@@ -1,6 +1,6 @@
 """Does a day look like the days before it? Every rule reads the profile alone and is robust: medians and ranges of days.
 
-A day is compared with the same weekdays of the weeks before it, as flights and the like live by the week; level and scale
+A day is compared with the same weekdays of the weeks before it, as much lives by the week; level and scale
 are compared with all days of these weeks, as weather does not. The newest day is left out: the clock may have cut it.
 """
 

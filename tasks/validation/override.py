@@ -16,7 +16,7 @@ def make(rule: str, day: str, by: str, reason: str, at: datetime, known: Sequenc
 
     Args:
         rule: Name of a rule, as a finding has it.
-        day: A date (2013-07-04), or empty for wherever the rule stops.
+        day: A date (2024-07-04), or empty for wherever the rule stops.
         by: Who answers for it.
         reason: Why the batch may pass.
         at: The instant (UTC).
@@ -33,7 +33,7 @@ def make(rule: str, day: str, by: str, reason: str, at: datetime, known: Sequenc
     try:
         on = date.fromisoformat(day) if day else None
     except ValueError as error:
-        raise EvergreenError("the day must be a date such as 2013-07-04", repr(day), "give --day so, or leave it out") from error
+        raise EvergreenError("the day must be a date such as 2024-07-04", repr(day), "give --day so, or leave it out") from error
     return Override(rule=rule, day=on, by=by.strip(), reason=reason.strip(), at=at)
 
 

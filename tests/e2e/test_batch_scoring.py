@@ -56,11 +56,11 @@ def test_days_are_scored_as_the_service_answers(project: Project) -> None:
     assert again.status == 0, again.output
     assert again.output.count("serving.score_day: unchanged, from the cache") == len(DAYS)
 
-    stored = pl.read_delta(str(project.home / "lake" / "scores")).sort("predicted_at", "flight_id")
+    stored = pl.read_delta(str(project.home / "lake" / "scores")).sort("predicted_at", "row_id")
     flights = (
         pl.read_delta(str(project.home / "lake" / "features")).filter(pl.col("batch_day").is_in(DAYS)).sort("predicted_at", "flight_id")
     )
-    assert stored.get_column("flight_id").to_list() == flights.get_column("flight_id").to_list()
+    assert stored.get_column("row_id").to_list() == flights.get_column("flight_id").to_list()
     assert flights.get_column("label").null_count() > 0, "cancelled flights are scored, too"
 
     predictor = Predictor(fetch(registry(project).get_model_version("nyc-late-flights", "1").source))

@@ -42,7 +42,7 @@ def test_a_flight_is_explained_in_words_and_on_a_page(finished: Project) -> None
     frames = sorted((finished.home / "outputs").rglob("Features.parquet"))
     flight = pl.read_parquet(frames[-1]).filter(pl.col("batch_day") == pl.date(2013, 4, 5)).get_column("flight_id")[0]
     options = ["--as_of", "2013-04-10", "--source", finished.source]
-    result = finished.ask("explain", "explain", "--flight", flight, "--model_version", "1", *options)
+    result = finished.ask("explain", "explain", "--row", flight, "--model_version", "1", *options)
     assert result.status == 0, result.output
     assert f"{flight}: " in result.output
     assert "the risk" in result.output
@@ -51,7 +51,7 @@ def test_a_flight_is_explained_in_words_and_on_a_page(finished: Project) -> None
 
 def test_a_flight_that_is_not_there_is_told_with_its_neighbours(finished: Project) -> None:
     options = ["--as_of", "2013-04-10", "--source", finished.source]
-    result = finished.ask("explain", "explain", "--flight", "2013-04-05-XX-1-JFK", "--model_version", "1", *options)
+    result = finished.ask("explain", "explain", "--row", "2013-04-05-XX-1-JFK", "--model_version", "1", *options)
     assert result.status == 1
     assert "2013-04-05-" in result.output.replace("2013-04-05-XX-1-JFK", "")
     assert "Traceback" not in result.output

@@ -45,7 +45,7 @@ UNCACHED = {
     "tasks.registry.task.roll_back": "writes the registry",
     "tasks.registry.task.audit": "reads the trail and the registry",
     "tasks.registry.task.require_whole": "must refuse again in every run",
-    "tasks.evaluation.task.explain_flight": "writes a page",
+    "tasks.evaluation.task.explain_row": "writes a page",
     "tasks.registry.task.register": "writes the registry",
     "tasks.registry.task.track_search": "writes the registry",
     "tasks.training.task.conclude_search": "tells what was found, and keeps it as a file",

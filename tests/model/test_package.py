@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from tasks.artifacts.record import Window
-from tasks.artifacts.serving import RequestField, ServiceRules
+from tasks.artifacts.serving import ClientRow, RequestField, ServiceRules
 from tasks.artifacts.settings import NetworkConfig, TrainingConfig
 from tasks.artifacts.training import FoldResult, Split, TrainedModel
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.contracts import RowRule, Table, column
 from tasks.errors import PackagingError
 from tasks.model import bundle
@@ -73,7 +74,9 @@ EVENTS = Table("events", Events, ("id",), (RowRule("size fits", "a k0 is at most
 PAPERS = Papers(
     tables=[EVENTS],
     features=package.feature_fields(Made, toy.NUMERIC, toy.CATEGORICAL),
-    request=[RequestField(name="kind", kind="string", meaning="Which kind")],
+    request=ClientRow(
+        names=Vocabulary(row="event", rows="events"), key="id", fields=[RequestField(name="kind", kind="string", meaning="Which kind")]
+    ),
     model_card="# Model card: toy\n",
 )
 WINDOWS = [Window.model_validate({"first_day": f"2013-{m:02}-01", "last_day": f"2013-{m:02}-28"}) for m in (1, 2, 3)]
@@ -154,7 +157,7 @@ def test_any_number_may_be_missing_and_no_category(made: Path) -> None:
         *((name, "number", False, True) for name in toy.NUMERIC),  # `signal` has no nulls in the contract; the model fills them
         ("kind", "string", True, False),
     ]
-    assert [field.name for field in map(RequestField.model_validate, read(made, "request.json"))] == ["kind"]  # type: ignore[call-overload]
+    assert [field.name for field in ClientRow.model_validate(read(made, "request.json")).fields] == ["kind"]
 
 
 def test_how_it_was_calibrated_is_told_and_is_so(made: Path) -> None:

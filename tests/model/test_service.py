@@ -22,6 +22,7 @@ pytestmark = pytest.mark.model
 GOLDEN = toy.rows(300, seed=5).select(toy.NUMERIC + toy.CATEGORICAL)
 LOCK = caching.ROOT / "images" / "serving.lock"
 RULES = factory.LIMITS.model_copy(update={"entity": ["kind"], "ready_seconds": 30.0, "p99_ms": 2_000.0})  # of a busy machine
+NAMES = PAPERS.request.names
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[NetworkModel, Path, 
 
 def test_it_answers_as_trained_refuses_what_is_bad_and_keeps_its_limits(made: tuple[NetworkModel, Path, Path]) -> None:
     model, bento, python = made
-    found = probe.probe(bento, "evergreen:v1", python, GOLDEN, model.predict(GOLDEN), 1e-5, RULES)
+    found = probe.probe(bento, "evergreen:v1", python, GOLDEN, model.predict(GOLDEN), 1e-5, RULES, NAMES)
     assert [bad for bad in found.refusals if not bad.is_refused] == []
     assert [r.reason for r in found.requirements if not r.holds] == []
     assert found.packages == len(LOCK.read_text().splitlines())
@@ -48,7 +49,7 @@ def test_it_answers_as_trained_refuses_what_is_bad_and_keeps_its_limits(made: tu
 def test_another_model_s_probabilities_are_told_apart(made: tuple[NetworkModel, Path, Path]) -> None:
     model, bento, python = made
     other = model.predict(GOLDEN.with_columns(pl.col("signal") + 0.5))
-    found = probe.probe(bento, "evergreen:v1", python, GOLDEN, other, 1e-5, RULES)
+    found = probe.probe(bento, "evergreen:v1", python, GOLDEN, other, 1e-5, RULES, NAMES)
     assert found.largest_difference > 1e-5
     assert [r.name for r in found.requirements if not r.holds] == ["service answers as trained"]
 
@@ -60,4 +61,4 @@ def test_a_bento_whose_package_was_altered_does_not_start(made: tuple[NetworkMod
     file.write_bytes(file.read_bytes()[:-1])
     quick = RULES.model_copy(update={"ready_seconds": 2.0})
     with pytest.raises(PackagingError, match="must be ready within 12 s"):
-        probe.probe(tmp_path / "bento", "evergreen:v1", python, GOLDEN, model.predict(GOLDEN), 1e-5, quick)
+        probe.probe(tmp_path / "bento", "evergreen:v1", python, GOLDEN, model.predict(GOLDEN), 1e-5, quick, NAMES)

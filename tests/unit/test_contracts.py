@@ -8,6 +8,7 @@ import pytest
 
 from tasks import contracts
 from tasks.contracts import Instant, RowRule, Table
+from tasks.errors import ContractViolation
 
 pytestmark = pytest.mark.unit
 
@@ -86,3 +87,31 @@ def test_a_digest_follows_what_is_declared_and_not_the_words() -> None:
     excused = RowRule("small", "no card is large", pl.col("size") < 2, pl.col("kind") == "x")
     others = [named(Card, (small,)), named(Card, (smaller,)), named(Card, (excused,)), contracts.digest(Table("cards", Card, ("kind",)))]
     assert len({named(Card), named(Larger), named(Imperial), named(Whole), *others}) == 8
+
+
+class Keyed(pa.DataFrameModel):
+    order: str = contracts.column("Which order", role="key")
+    size: float = contracts.column("Its size", role="numeric")
+
+
+class TwiceKeyed(Keyed):
+    line: int = contracts.column("Which line of it", role="key")
+
+
+def test_the_main_table_is_the_first_with_days() -> None:
+    register, cards, seen = (
+        Table("register", Card, ("name",), is_daily=False),
+        Table("cards", Card, ("name",)),
+        Table("seen", Silent, ("id",)),
+    )
+    assert contracts.main_table([register, cards, seen]) is cards
+    with pytest.raises(ContractViolation, match="must come in daily batches; got none that does"):
+        contracts.main_table([register])
+
+
+def test_one_column_names_a_row() -> None:
+    assert contracts.key_of(Keyed) == "order"
+    with pytest.raises(ContractViolation, match="one column of the role key; got the columns order, line"):
+        contracts.key_of(TwiceKeyed)
+    with pytest.raises(ContractViolation, match="got no such column"):
+        contracts.key_of(Silent)

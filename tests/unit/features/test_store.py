@@ -64,7 +64,7 @@ def build(raw: Mapping[str, pl.LazyFrame], days: tuple[date, date]) -> pl.LazyFr
     return summed.filter(pl.col("batch_day").is_between(*days)).drop("amount")
 
 
-DEFINITION = store.Definition(build, known_by, LOOKBACK, "sales", "1")
+DEFINITION = store.Definition(build, known_by, LOOKBACK, "1")
 AMOUNTS = {day: 10 + n for n, day in enumerate(DAYS)}
 
 

@@ -44,6 +44,13 @@ def test_of_the_lock_what_is_installed_is_listed(tmp_path: Path) -> None:
     ]
 
 
+def test_what_the_use_case_asks_for_is_direct(tmp_path: Path) -> None:
+    root = project(tmp_path, f"pydantic=={version('pydantic')}\npolars=={version('polars')}\n")
+    (root / "tasks" / "usecase").mkdir(parents=True)
+    (root / "tasks" / "usecase" / "requirements.txt").write_text("# its own\npolars>=1  # reads the data\n")
+    assert [(c.name, c.is_direct) for c in environment.components(root)] == [("polars", True), ("pydantic", False)]
+
+
 def test_without_a_lock_all_that_is_installed_is_listed_and_nothing_is_direct(tmp_path: Path) -> None:
     found = environment.components(tmp_path)
     assert {"pydantic", "polars", "torch"} <= {c.name for c in found}

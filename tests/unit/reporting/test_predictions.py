@@ -8,11 +8,13 @@ import pytest
 
 from tasks.artifacts.record import Interval, Window
 from tasks.artifacts.serving import BatchScores, CanaryReport, Collected, Comparison, State
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.reporting import predictions
 from tests.unit.reporting.documents import HOSTILE, Tags, require_sound
 
 pytestmark = pytest.mark.unit
 
+NAMES = Vocabulary(row="flight", rows="flights")
 AT = datetime(2013, 10, 1, 12, tzinfo=UTC)
 DAY = date(2013, 10, 1)
 
@@ -52,9 +54,9 @@ def report(found: Comparison, **more: object) -> CanaryReport:
 
 
 def test_a_state_is_told() -> None:
-    told = words(predictions.state(State(as_of=AT, digest="d" * 64, flights=30_106, uri=HOSTILE)))
+    told = words(predictions.state(State(as_of=AT, digest="d" * 64, rows=30_106, uri=HOSTILE), NAMES))
     assert "made from what was known at 2013-10-01 12:00 UTC." in told
-    assert "30,106" in told
+    assert "Flights 30,106" in told
 
 
 def test_scored_days_are_told() -> None:
@@ -71,7 +73,7 @@ def test_scored_days_are_told() -> None:
         )
         for day in days
     ]
-    told = words(predictions.scores(records))
+    told = words(predictions.scores(records, NAMES))
     assert "Version 3 scored 1,800 flights of 2 days." in told
     assert "10.0%" in told
 

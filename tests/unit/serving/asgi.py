@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.serving import RequestField, Role, Routing, ServiceRules
+from tasks.artifacts.serving import ClientRow, RequestField, Role, Routing, ServiceRules
 from tasks.model import bundle
 from tasks.serving import journal, keys, routing
 from tasks.serving.application import Application
@@ -95,7 +95,9 @@ class NoFeatures:
 
 
 @contextmanager
-def service(place: Path, rules: ServiceRules = RULES, make: Any = None, client: Sequence[RequestField] = ()) -> Iterator[Service]:
+def service(
+    place: Path, rules: ServiceRules = RULES, make: Any = None, client: Sequence[RequestField] | ClientRow | None = ()
+) -> Iterator[Service]:
     """Give a service whose own package is a toy; it ends with the `with`."""
     folder = place / "serving"
     toy.package(place / "model", client=client)

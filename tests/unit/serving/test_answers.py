@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.artifacts.serving import Arm, RequestField
+from tasks.artifacts.serving import Arm, ClientRow, RequestField
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.errors import ClockError
 from tasks.serving import state
 from tasks.serving.predictor import Predictor, rounded
@@ -153,6 +155,27 @@ def test_outcomes_are_taken_once_and_only_for_what_was_predicted(service: Servic
     assert give([{"prediction_id": second, "outcome": False}]) == (200, 1)
 
 
+def test_a_use_case_calls_its_rows_as_it_likes(tmp_path: Path) -> None:
+    orders = ClientRow(names=Vocabulary(row="order", rows="orders"), key="order_id", fields=[])
+    with asgi.service(tmp_path, client=orders) as service:
+        assert service.ask("POST", "/predict", {"orders": [{}]})[1]["error"]["where"] == "orders"  # no state yet
+        told = service.ask("POST", "/predict", {"flights": [{}]})[1]["error"]
+        assert (told["message"], told["where"]) == ("no such field; the body has rows or orders", "flights")
+        assert service.predict(toy.ROW | {"order_id": "mine"})[0] == 200
+        assert service.predict(toy.ROW | {"flight_id": "mine"})[1]["error"]["where"] == "rows[0].flight_id"
+        document = service.ask("GET", "/openapi.json")[1]
+        assert "Order" in document["components"]["schemas"]
+        assert "flight" not in json.dumps(document).lower()
+
+
+def test_a_package_that_takes_features_alone_takes_nothing_else(tmp_path: Path) -> None:
+    with asgi.service(tmp_path, client=None) as service:
+        assert service.predict(toy.ROW)[0] == 200
+        status, told, _ = service.ask("POST", "/predict", {"flights": [{}]})
+        assert (status, told["error"]["message"]) == (400, "no such field; the body has rows")
+        assert service.predict(toy.ROW | {"flight_id": "mine"})[1]["error"]["where"] == "rows[0].flight_id"
+
+
 def test_flights_take_their_features_from_the_state_and_tell_its_age(tmp_path: Path) -> None:
     asked_at = datetime(2013, 9, 5, 20, tzinfo=UTC)
 
@@ -167,7 +190,7 @@ def test_flights_take_their_features_from_the_state_and_tell_its_age(tmp_path: P
 
     with asgi.service(tmp_path, make=Known, client=[RequestField(name="bad", kind="integer", meaning="Bad", is_required=False)]) as service:
         assert service.ask("POST", "/predict", {"flights": [{}]})[0] == 503
-        state.publish(service.folder, {"flights": pl.DataFrame({"a": [1]})}, asked_at - timedelta(hours=9))
+        state.publish(service.folder, {"flights": pl.DataFrame({"a": [1]})}, asked_at - timedelta(hours=9), "flights")
         wait_for(lambda: service.worker.parts.state())
         status, answer, _ = service.ask("POST", "/predict", {"flights": [{}, {"features": {"wind": 30.0}}]})
         assert status == 200, answer

@@ -55,7 +55,7 @@ def test_each_flight_is_scored_as_the_service_does(predictor: Predictor) -> None
     day = rows()
     scored = score_day(day, predictor, 3, KEY)
     assert dict(scored.schema) == types(Scores)
-    assert scored.get_column(KEY).to_list() == day.get_column(KEY).to_list()
+    assert scored.get_column("row_id").to_list() == day.get_column(KEY).to_list()
     assert scored.select(pl.col("model_version").unique(), pl.col("package").unique()).rows() == [(3, predictor.digest[:12])]
     asked = day.select(*toy.NUMERIC, *toy.CATEGORICAL).to_dicts()
     for size in (1, 2, 3, 7, 23):
@@ -84,9 +84,9 @@ def test_days_come_apart_in_their_order() -> None:
     ("first", "last", "words"),
     [
         ("2013-10-02", "2013-10-01", "last_day must not come before first_day; got 2013-10-02 to 2013-10-01"),
-        ("2013-09-30", "2013-10-01", "within the data, 2013-10-01 to 2013-10-03; got no flights on 2013-09-30"),
+        ("2013-09-30", "2013-10-01", "within the data, 2013-10-01 to 2013-10-03; got no rows on 2013-09-30"),
         ("2013-10-03", "2013-11-01", "2013-10-08 and 24 more"),  # capped
-        ("2013-10-02", "2013-10-02", "no flights on 2013-10-02"),  # a day that was never delivered
+        ("2013-10-02", "2013-10-02", "no rows on 2013-10-02"),  # a day that was never delivered
         ("1 October", "2013-10-01", "first_day must be a date such as 2013-10-01; got '1 October'"),
         ("2013-10-01", "2013-10-32", "last_day must be a date"),
     ],
@@ -105,7 +105,7 @@ def held(lake: Path) -> list[tuple[Any, ...]]:
     stored = tables.read(f"{lake}/{SCORES}")
     assert stored is not None
     assert dict(stored.schema) == types(Scores)
-    return stored.sort("model_version", KEY).rows()
+    return stored.sort("model_version", "row_id").rows()
 
 
 def test_a_day_and_version_is_there_once(predictor: Predictor, tmp_path: Path) -> None:

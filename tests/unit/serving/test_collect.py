@@ -282,6 +282,15 @@ def give(folder: Path, **known: bool) -> None:
     database.close()
 
 
+def test_labels_that_come_late_are_waited_for(tmp_path: Path) -> None:
+    """A label of a loan may come months after its prediction; of flights nobody looks again after weeks."""
+    segment(tmp_path, answer(["p1"]))
+    segment(tmp_path, answer(["p2"], AT + timedelta(days=60)))
+    assert run(tmp_path, labels(p1=1)).joined == 0
+    late = collect(str(tmp_path / "lake"), tmp_path, COLUMNS, labels(p1=1), timedelta(days=30)).record
+    assert late.joined == 1
+
+
 def test_outcomes_of_clients_and_of_the_source_are_joined(tmp_path: Path) -> None:
     segment(tmp_path, answer(["p1", "p2", "p3", "p4"]), shadow(["p1", "p2"]))
     give(tmp_path, p1=True, p2=False, unknown=True)

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tasks.artifacts.serving import RequestField
+from tasks.artifacts.serving import ClientRow, RequestField
 from tasks.packaging.package import feature_fields
 from tasks.schemas import request_fields
 from tasks.serving import openapi
@@ -24,10 +24,10 @@ from tasks.usecase.online import CLIENT, OPTIONAL
 
 pytestmark = pytest.mark.unit
 
-CLIENT_FIELDS = request_fields(Flights, CLIENT, OPTIONAL)
+SENT = ClientRow(names=policy.NAMES, key="flight_id", fields=request_fields(Flights, CLIENT, OPTIONAL))
 FEATURES = feature_fields(Features, ["distance", "humid", "scheduled_minutes"], ["origin", "dest"])
 RULES = policy.SERVICE
-DOCUMENT = openapi.document("nyc-late-flights", "3", RULES, FEATURES, CLIENT_FIELDS)
+DOCUMENT = openapi.document("nyc-late-flights", "3", RULES, FEATURES, SENT)
 ROW = {"origin": "JFK", "dest": "XX never seen", "distance": 1e30, "humid": None}
 FLIGHT = DOCUMENT["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["flights"]["value"]["flights"][0]
 
@@ -214,14 +214,14 @@ def test_errors_are_bounded(error: dict[str, Any], is_right: bool) -> None:
     ],
 )
 def test_fields_of_any_kind(field: RequestField, value: Any, is_right: bool) -> None:
-    document = openapi.document("m", "1", RULES, FEATURES, [field])
+    document = openapi.document("m", "1", RULES, FEATURES, SENT.model_copy(update={"fields": [field]}))
     assert (errors("Flight", {"x": value}, document) == []) == is_right
     example = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["flights"]["value"]
     assert errors("PredictRequest", example, document) == []
 
 
 def test_a_package_that_says_nothing_of_its_fields_still_has_a_document() -> None:
-    document = openapi.document("m", "1", RULES, [], [])
+    document = openapi.document("m", "1", RULES, [], None)
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     assert errors("PredictRequest", {"rows": [ROW]}, document) == []
     assert errors("PredictRequest", {"flights": [FLIGHT]}, document) != []
@@ -265,7 +265,7 @@ def test_the_page_is_whole_and_asks_for_nothing() -> None:
         assert path in found.text
         for operation in methods.values():
             assert all(answer["description"] in found.text for answer in operation["responses"].values())
-    for field in [*CLIENT_FIELDS, *FEATURES]:
+    for field in [*SENT.fields, *FEATURES]:
         assert field.name in found.text
         assert field.meaning in found.text
     assert 'curl -H "Authorization: Bearer $KEY"' in found.text
@@ -273,7 +273,7 @@ def test_the_page_is_whole_and_asks_for_nothing() -> None:
 
 def test_the_page_shows_what_it_is_told_as_text() -> None:
     field = RequestField(name="x", kind="string", meaning="<script>alert(1)</script>", pattern="^'?<b>$|^a$")
-    html = openapi.page(openapi.document("<img src=x>", "'1'", RULES, FEATURES, [field]))
+    html = openapi.page(openapi.document("<img src=x>", "'1'", RULES, FEATURES, SENT.model_copy(update={"fields": [field]})))
     found = Page(html)
     assert {"script", "img", "b"}.isdisjoint(found.tags)
     assert "<script>alert(1)</script>" in found.text

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.artifacts.fairness import Grouping
 from tasks.errors import BundleError
+from tasks.model import bundle
 from tasks.serving.predictor import Predictor, rounded
 from tests.unit.serving import toy
 
@@ -53,6 +54,23 @@ def test_another_package_than_the_expected_one_is_refused_unread(tmp_path: Path)
     toy.package(tmp_path / "package")
     with pytest.raises(BundleError, match="must have the sum"):
         Predictor(tmp_path / "package", "0" * 64)
+
+
+def test_what_clients_send_is_read_with_its_names(tmp_path: Path) -> None:
+    toy.package(tmp_path / "package", client=toy.fields())
+    client = Predictor(tmp_path / "package").client
+    assert client is not None
+    assert (client.names.rows, client.key, len(client.fields)) == ("flights", "flight_id", 5)
+    toy.package(tmp_path / "silent", client=None)
+    assert Predictor(tmp_path / "silent").client is None
+
+
+def test_a_package_of_before_rows_had_names_is_told(tmp_path: Path) -> None:
+    toy.package(tmp_path / "package")
+    (tmp_path / "package" / "request.json").write_text("[]")
+    bundle.seal(tmp_path / "package")
+    with pytest.raises(BundleError, match=r"request.json must say names, key and fields.*package the model again"):
+        Predictor(tmp_path / "package")
 
 
 def test_a_model_that_gives_no_probability_does_not_get_warm(tmp_path: Path) -> None:

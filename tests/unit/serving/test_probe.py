@@ -19,6 +19,7 @@ from tasks.artifacts.serving import ServiceCheck
 from tasks.errors import PackagingError
 from tasks.serving import probe, requirements
 from tests.unit.reporting import factory
+from tests.unit.serving import toy
 
 pytestmark = pytest.mark.unit
 
@@ -107,7 +108,7 @@ def probed(folder: Path, python: Path, expected: Any = EXPECTED, rules: dict[str
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(folder))
         try:
-            return probe.probe(bento(folder, **made), "evergreen:v1", python, GOLDEN, expected, 1e-5, asked)
+            return probe.probe(bento(folder, **made), "evergreen:v1", python, GOLDEN, expected, 1e-5, asked, toy.NAMES)
         finally:
             assert servers(folder) == [], "the probe must leave nothing behind"
 

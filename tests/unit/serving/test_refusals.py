@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 RULES = factory.LIMITS.model_copy(update={"most_rows": 20, "most_bytes": 100_000, "explain_rows": 3})
 ROW = {"size": 1.5, "count": None, "kind": "a", "place": "b"}
 IDS = ["p-0a", "p-0b", "p-0c"]
-TABLE = refusals.table(ROW, "size", "kind", IDS, {"all": "evg_a_00000001", "feedback": "evg_f_00000002"}, RULES)
+TABLE = refusals.table(ROW, "size", "kind", IDS, {"all": "evg_a_00000001", "feedback": "evg_f_00000002"}, RULES, "flights")
 BY_NAME = {bad.name: bad for bad in TABLE}
 
 

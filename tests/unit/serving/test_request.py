@@ -17,7 +17,7 @@ from tasks.serving.request import Accepted, Rejected
 
 pytestmark = pytest.mark.unit
 
-ACCEPTED = Accepted(frozenset({"distance", "wind"}), frozenset({"carrier"}))
+ACCEPTED = Accepted(frozenset({"distance", "wind"}), frozenset({"carrier"}), key="flight_id")
 GOOD = {"distance": 1.5, "wind": None, "carrier": "B6"}
 SECRET = "Mrs Example"
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -17,11 +18,12 @@ import pytest
 from tasks.errors import StorageError
 from tasks.model import bundle
 from tasks.serving import files, state
-from tasks.serving.state import POINTER, STATES, Reader, publish
+from tasks.serving.state import POINTER, STATES, Reader
 
 pytestmark = pytest.mark.unit
 
 AT = datetime(2013, 10, 1, 12, tzinfo=UTC)
+publish = partial(state.publish, events="flights")
 
 
 def tables(rows: int) -> dict[str, pl.DataFrame]:
@@ -42,7 +44,7 @@ def follows(folder: Path) -> int:
 
 def test_what_is_published_is_read_once(tmp_path: Path) -> None:
     published = publish(tmp_path, tables(3), AT)
-    assert (published.as_of, published.flights) == (AT, 3)
+    assert (published.as_of, published.rows) == (AT, 3)
     reader = Reader(tmp_path, count)
     assert reader.current is None
     assert [reader.poll(), reader.poll()] == [True, False]

@@ -11,13 +11,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tasks.artifacts.serving import RequestField
+from tasks.artifacts.serving import ClientRow, RequestField
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.model import bundle
 from tasks.model.preprocessing import Categorical, Numeric, Preprocessing
 
 NUMERIC, CATEGORICAL = ["distance", "wind"], ["carrier", "origin", "dest"]
 ROW: dict[str, Any] = {"distance": 1_400.0, "wind": None, "carrier": "B6", "origin": "JFK", "dest": "MCO"}
 """A row that the model reads."""
+
+NAMES = Vocabulary(row="flight", rows="flights")
 
 ENCODING = Preprocessing(
     numeric=[
@@ -32,7 +35,9 @@ ENCODING = Preprocessing(
 )
 
 
-def package(folder: Path, bias: float = 0.0, weight: float = 0.5, client: Sequence[RequestField] = (), **card: Any) -> str:
+def package(
+    folder: Path, bias: float = 0.0, weight: float = 0.5, client: Sequence[RequestField] | ClientRow | None = (), **card: Any
+) -> str:
     """Write a package and return its digest; another bias or weight gives another model.
 
     The probability is the logistic function of `bias` + `weight` times the sum of the encoded numbers + a tenth of the codes' sum.
@@ -41,7 +46,7 @@ def package(folder: Path, bias: float = 0.0, weight: float = 0.5, client: Sequen
         folder: Where it shall stand.
         bias: Of the logit; NaN makes a model that gives no probabilities.
         weight: Of the encoded numbers.
-        client: What a client sends of flights.
+        client: What a client sends of a flight, or of something else; None for a package that takes features alone.
         card: Further or other entries of the card, such as a threshold.
     """
     said = {"name": "toy", "threshold": 0.5, "numeric_features": NUMERIC, "categorical_features": CATEGORICAL} | card
@@ -51,7 +56,9 @@ def package(folder: Path, bias: float = 0.0, weight: float = 0.5, client: Sequen
         (path / "preprocessing.json").write_text(ENCODING.model_dump_json())
         (path / "card.json").write_text(json.dumps(said))
         (path / "features.json").write_text(json.dumps([field.model_dump() for field in fields()]))
-        (path / "request.json").write_text(json.dumps([field.model_dump() for field in client]))
+        if client is not None:
+            sent = client if isinstance(client, ClientRow) else ClientRow(names=NAMES, key="flight_id", fields=list(client))
+            (path / "request.json").write_text(sent.model_dump_json())
 
     return bundle.write(folder, fill)
 

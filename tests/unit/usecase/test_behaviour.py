@@ -44,7 +44,6 @@ def test_every_kind_is_asked_for() -> None:
 def test_only_features_are_changed() -> None:
     known = {*columns(Features, "numeric"), *columns(Features, "categorical")}
     assert [(test.name, name) for test in behaviour.EXPECTATIONS for name in test.columns if name not in known] == []
-    assert behaviour.KEY in columns(Features, "key")
 
 
 def test_all_weather_is_missing_and_all_of_the_day_is_upstream() -> None:
@@ -84,5 +83,5 @@ def test_other_numbers_change_nothing_but_are_other_numbers(monkeypatch: pytest.
 def test_any_number_comes_back(numbers: list[int]) -> None:
     tables = toy.tables_of([toy.flight(number, 600 + 10 * (number % 6)) for number in numbers])
     again = behaviour.renamed(tables, (DAY, DAY))
-    assert set(again[behaviour.KEY]) == {f"2013-07-10-UA-{number}-LGA" for number in numbers}
-    assert set(again[behaviour.KEY]) == set(features.build(tables).collect()[behaviour.KEY])
+    assert set(again["flight_id"]) == {f"2013-07-10-UA-{number}-LGA" for number in numbers}
+    assert set(again["flight_id"]) == set(features.build(tables).collect()["flight_id"])
