@@ -18,9 +18,11 @@ help: ## list the targets
 
 setup: $(STAMP) ## make .venv with the pinned packages and the project
 
+# `--no-deps`: the lock is the whole closure. PyTorch's build for CUDA, where pip finds that one, needs NVIDIA's libraries too: it pins them.
 $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet "$$(sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements.lock)"
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -146,10 +148,11 @@ images: $(STAMP) ## build the images of tasks and push them to a domain's regist
 	@docker info >/dev/null 2>&1 || { echo "error: a Docker daemon must be in reach; got none. To mend: start Docker, or run this where it is"; exit 1; }
 	@$(BIN)/python -m launchplans.register --domain "$(DOMAIN)" --push-images
 
-lock: ## pin pyproject.toml's closure anew, in a virtual environment of its own
+lock: ## pin pyproject.toml's closure anew, with the sum of each file, in a virtual environment of its own
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet --editable ".[dev]" --requirement tasks/usecase/requirements.txt
 	.lock-venv/bin/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+cpu//' > requirements.lock
+	.lock-venv/bin/python -m images.lock
 	.lock-venv/bin/python -m images.closures
 	rm -rf .lock-venv
 

@@ -1,23 +1,25 @@
 """Write the requirement files of the images: `python -m images.closures`, called by `make lock`.
 
-An image needs some packages by name; their closure, with the pins of `requirements.lock`, is worked out from the
+An image needs some packages by name; their closure, with the pins and sums of `requirements.lock`, is worked out from the
 installed packages' own metadata.
 """
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-_ROOT = Path(__file__).resolve().parent.parent
+from images import lock
+
+
+_USE_CASE = lock.LOCK.parent / "tasks" / "usecase" / "requirements.txt"
 
 
 def use_case() -> list[str]:
     """Return the packages that the use case alone needs, where its data are read."""
-    lines = (line.split("#")[0].strip() for line in (_ROOT / "tasks" / "usecase" / "requirements.txt").read_text().splitlines())
+    lines = (line.split("#")[0].strip() for line in _USE_CASE.read_text().splitlines())
     return [Requirement(line).name for line in lines if line]
 
 
@@ -54,14 +56,14 @@ KINDS = {
 
 
 def pins() -> dict[str, str]:
-    """Return normalised name to line of the lock."""
-    lines = (_ROOT / "requirements.lock").read_text().splitlines()
-    return {_normal(line.split("==")[0]): line for line in lines if "==" in line}
+    """Return normalised name to entry of the lock, with its sums."""
+    found = lock.read(lock.LOCK.read_text())
+    return {lock.normal(requirement.partition("==")[0]): lock.entry(requirement, sums) for requirement, sums in found.items()}
 
 
 def closure(names: list[str]) -> list[str]:
-    """Return the lock's lines of packages and all that they need here."""
-    locked, found, ahead = pins(), set[str](), [_normal(name) for name in names]
+    """Return the lock's entries of packages and all that they need here."""
+    locked, found, ahead = pins(), set[str](), [lock.normal(name) for name in names]
     while ahead:
         name = ahead.pop()
         if name in found or name not in locked:
@@ -76,18 +78,13 @@ def _needed(name: str) -> list[str]:
         wanted = [Requirement(text) for text in requires(name) or []]
     except PackageNotFoundError:
         return []
-    return [_normal(r.name) for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+    return [lock.normal(r.name) for r in wanted if r.marker is None or r.marker.evaluate({"extra": ""})]
 
 
 def main() -> None:
     """Write `images/<kind>.lock` of every kind."""
     for kind, names in KINDS.items():
-        lines = closure(names)
-        (_ROOT / "images" / f"{kind}.lock").write_text("\n".join(lines) + "\n")
+        (Path(__file__).parent / f"{kind}.lock").write_text("\n".join(closure(names)) + "\n")
 
 
 if __name__ == "__main__":

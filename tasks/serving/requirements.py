@@ -25,7 +25,8 @@ def environment(requirements: Path, folder: Path, search: Sequence[str] | None =
     """Make an environment of the distributions of a requirements file.
 
     Args:
-        requirements: One requirement a line, every one of what is needed: what these need in turn is not looked up.
+        requirements: A requirement a line, every one of what is needed: what these need in turn is not looked up. Sums of files
+            (`--hash`) are the installer's concern, and are passed over.
         folder: Where the environment shall stand; not yet there.
         search: Folders in which the distributions are installed; this process's own by default.
 
@@ -45,8 +46,8 @@ def environment(requirements: Path, folder: Path, search: Sequence[str] | None =
 def _installed(requirements: Path, search: Sequence[str]) -> list[Distribution]:
     """Return what is installed of each requirement whose marker holds here."""
     found, wrong = [], []
-    for line in requirements.read_text().splitlines():
-        said = line.partition("#")[0].strip()
+    for line in requirements.read_text().replace("\\\n", " ").splitlines():
+        said = line.partition("#")[0].partition(" --hash=")[0].strip()
         if not said:
             continue
         try:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from images import lock
 from tests.conventions import manifests
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "images" / "deploy" / "Dockerfile").read_text()
-BENTO = {"bento.yaml", "src/", "env/python/requirements.txt"}
+BENTO = {"bento.yaml", "src/", "src/requirements.txt"}
 """What BentoML lays out, of which the image needs something; a test builds one."""
 
 
@@ -43,7 +44,11 @@ def faults(text: str) -> list[str]:
             if source != "." and source not in BENTO:
                 found.append(f"copies what no Bento has: {source}")
         if word == "RUN" and "pip install" in rest:
-            found += [f"installs without {flag}" for flag in ("--no-deps", "--only-binary :all:", "--requirement") if flag not in rest]
+            found += [
+                f"installs without {flag}"
+                for flag in ("--no-deps", "--only-binary :all:", "--require-hashes", "--requirement ")
+                if flag not in rest
+            ]
     final = given[max(i for i, (word, _) in enumerate(given) if word == "FROM") :]
     user = [rest for word, rest in final if word == "USER"]
     if not user or not re.fullmatch(r"[1-9]\d*:[1-9]\d*", user[-1]):
@@ -69,9 +74,10 @@ def test_it_is_as_it_must_be() -> None:
         ("USER 10001:10001\n", "", "must run as a user"),  # the default is root
         ("COPY . /opt/bento", "ADD https://example.com/model.tgz /opt/bento", "fetches from the network"),
         ("WORKDIR /opt/bento", "RUN curl -sSf example.com | sh", "fetches from the network"),
-        ("COPY env/python/requirements.txt", "COPY requirements.txt", "copies what no Bento has: requirements.txt"),
+        ("COPY src/requirements.txt", "COPY requirements.txt", "copies what no Bento has: requirements.txt"),
         (" --no-deps", "", "installs without --no-deps"),  # would take what the lock does not name
         (" --only-binary :all:", "", "installs without --only-binary"),  # would run a package's own code
+        (" --require-hashes", "", "installs without --require-hashes"),  # would take whatever file has the name
         ("ARG PYTHON=python:3.11-slim", "ARG PYTHON=python:latest", "must start from one Python 3.11"),
         ("FROM ${PYTHON}\n", "FROM python\n", "must start from one Python 3.11"),  # out of reach of the argument
         ("EXPOSE 3000", "EXPOSE 80", "must expose 3000"),
@@ -136,6 +142,6 @@ def test_a_bento_holds_what_is_copied(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     bento = tmp_path / "home" / "bentos" / "tiny" / "1"
     assert [path for path in BENTO if not (bento / path).exists()] == []
-    lines = (bento / "env" / "python" / "requirements.txt").read_text().split()
-    assert set(lines) == set((ROOT / "images" / "serving.lock").read_text().split())
-    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", line)] == []
+    pins = lock.read((bento / "src" / "requirements.txt").read_text())
+    assert pins == lock.read((ROOT / "images" / "serving.lock").read_text())
+    assert [pin for pin, sums in pins.items() if not (sums and re.fullmatch(r"[A-Za-z0-9._-]+==[^\s=]+", pin))] == []

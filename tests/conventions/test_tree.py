@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from images import closures
+from images import closures, lock
 
 pytestmark = pytest.mark.unit
 
@@ -191,8 +191,7 @@ DEVELOPMENT = requirements(PROJECT["project"]["optional-dependencies"]["dev"])
 
 
 def pins(path: str) -> dict[str, str]:
-    lines = [line.split(" ")[0].split("==") for line in (ROOT / path).read_text().splitlines() if line.strip()]
-    return {normal(name): version for name, version in lines}
+    return {normal(name): version for name, _, version in (found.partition("==") for found in lock.read((ROOT / path).read_text()))}
 
 
 def test_the_lock_pins_every_dependency_within_its_range() -> None:
@@ -214,7 +213,13 @@ def test_an_image_holds_pins_of_the_lock(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", closures.KINDS)
 def test_an_image_is_what_make_lock_writes(kind: str) -> None:
-    assert (ROOT / "images" / f"{kind}.lock").read_text().splitlines() == closures.closure(closures.KINDS[kind])
+    assert (ROOT / "images" / f"{kind}.lock").read_text() == "\n".join(closures.closure(closures.KINDS[kind])) + "\n"
+
+
+@pytest.mark.parametrize("path", ["requirements.lock", *(f"images/{kind}.lock" for kind in closures.KINDS)])
+def test_every_pin_has_the_sum_of_its_file(path: str) -> None:
+    """Without one for each, pip would install none at all."""
+    assert [found for found, sums in lock.read((ROOT / path).read_text()).items() if not sums] == []
 
 
 @pytest.mark.parametrize("kind", closures.KINDS)

@@ -18,6 +18,7 @@ from flytekit.types.file import FlyteFile
 from pydantic import BaseModel
 
 import images
+from images import lock
 from tasks import caching
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
 
@@ -169,8 +170,7 @@ def test_versions_differ_between_modules() -> None:
 
 
 def lock_of(image: ImageSpec) -> set[str]:
-    lines = (ROOT / str(image.requirements)).read_text().splitlines()
-    return {caching._normal(line.split("==")[0]) for line in lines}
+    return {lock.normal(pin.partition("==")[0]) for pin in lock.read((ROOT / str(image.requirements)).read_text())}
 
 
 @cache

@@ -57,6 +57,7 @@ class Project:
 
 
 def _forget() -> None:
+    caching._path.cache_clear()
     caching._read.cache_clear()
     caching._pins.cache_clear()
 

@@ -63,7 +63,8 @@ OTHERS = ("shared.foreign", "foreign", "stray", "pip", "pytest", "polars")
 
 
 def test_only_what_is_asked_for_can_be_imported(place: Path) -> None:
-    python = made(place, "alone==1.2\nfirst==1.0\n# a comment\n\nsingle>=1\n")
+    sums = " \\\n    --hash=sha256:0a \\\n    --hash=sha256:0b"
+    python = made(place, f"alone==1.2{sums}\nfirst==1.0 --hash=sha256:0c\n# a comment\n\nsingle>=1\n")
     asked = {"alone", "alone.deep.part", "shared.first", "shared.first.below", "single"}
     assert found(python, *ALL, *OTHERS) == {name: name in asked for name in (*ALL, *OTHERS)}
 
