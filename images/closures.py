@@ -13,7 +13,6 @@ from packaging.requirements import Requirement
 
 from images import lock
 
-
 _USE_CASE = lock.LOCK.parent / "tasks" / "usecase" / "requirements.txt"
 
 
