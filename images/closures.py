@@ -46,7 +46,7 @@ KINDS = {
         *_TASKS,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
         *("deltalake", "mlflow", "boto3", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
-        *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil"),
+        *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil", "sqlalchemy"),
         *use_case(),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features

@@ -22,6 +22,9 @@ _EXAMPLES = 3
 _REPORTED_RULES = 20
 MASK = "<sensitive>"
 _WORD = 63  # checks packed into one integer
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_TOO_FINE = {unit: rf"\.\d{{{digits}}}\d*[1-9]" for unit, digits in {"ms": 3, "us": 6, "ns": 9}.items()}
+"""Fractions of a second that a unit cannot hold: they would be cut off."""
 
 
 @dataclass(frozen=True)
@@ -196,10 +199,29 @@ def parse(raw: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 def _read(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a text column as its type; null where the text does not say one of its values, all of it.
+
+    Raises:
+        ContractViolation: If no text is read as the type.
+    """
     value = pl.col(name)
-    if isinstance(dtype, pl.Datetime):
-        return value.str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_unit="us", time_zone="UTC", strict=False)
-    return value.cast(dtype, strict=False)
+    match dtype:
+        case pl.Datetime(time_zone="UTC"):
+            read = value.str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_unit=dtype.time_unit, time_zone="UTC", strict=False)
+            return pl.when(~value.str.contains(_TOO_FINE[dtype.time_unit])).then(read)
+        case pl.Date():
+            return value.str.to_date("%Y-%m-%d", strict=False)
+        case pl.Boolean():
+            return value.str.to_lowercase().replace_strict(_BOOLEANS, default=None, return_dtype=pl.Boolean)
+        case pl.Decimal():
+            return pl.when(~value.str.contains(rf"\.\d{{{dtype.scale}}}\d*[1-9]")).then(value.cast(dtype, strict=False))
+        case _ if dtype.is_integer() or dtype.is_float() or dtype == pl.String:
+            return value.cast(dtype, strict=False)
+    raise ContractViolation(
+        f"the column {name} must be of a type that text is read as: int, float, str, bool, pl.Date, pl.Decimal or Instant",
+        f"{dtype}",
+        "choose one of them in tasks/usecase/contract.py",
+    )
 
 
 def violations(frame: pl.LazyFrame, schema: type[pa.DataFrameModel], rules: Sequence[RowRule] = ()) -> list[Violation]:

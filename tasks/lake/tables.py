@@ -1,4 +1,4 @@
-"""Delta tables: atomic writes of whole days, reads of a version. The only module that speaks to Delta.
+"""Delta tables: atomic writes of whole days, reads of a version. The only module that speaks to the lake's Delta.
 
 A table is a folder or an object-store prefix, partitioned by `batch_day` where it comes in daily batches. What a
 table means, and which days to write, is decided elsewhere.

@@ -20,7 +20,7 @@ import polars as pl
 
 from tasks import clock
 from tasks.contracts import Instant, columns, types
-from tasks.usecase.source import with_instants
+from tasks.usecase.instants import with_instants
 
 LEAD = timedelta(hours=2)
 """The prediction is made this long before scheduled departure."""
@@ -225,7 +225,7 @@ def schedule_features(flights: pl.LazyFrame) -> pl.LazyFrame:
     """Return what the schedule tells of each flight, with its prediction instant and its label.
 
     Args:
-        flights: Flights with their instants, see `source.with_instants`.
+        flights: Flights with their instants, see `instants.with_instants`.
 
     Returns:
         A row a flight, with the columns of `Features` that are not of its past.
@@ -261,7 +261,7 @@ def past(flights: pl.LazyFrame, weather: pl.LazyFrame) -> Iterator[tuple[clock.I
     """Give each index of the past with the features made of its answers (and of the column `predicted_at`).
 
     Args:
-        flights: Flights with their instants, see `source.with_instants`.
+        flights: Flights with their instants, see `instants.with_instants`.
         weather: Readings of the weather.
     """
     events = _events(flights)

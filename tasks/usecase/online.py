@@ -15,7 +15,7 @@ import polars as pl
 from tasks.contracts import columns, types
 from tasks.errors import ClockError, ContractViolation
 from tasks.usecase.features import Features, past, schedule_features
-from tasks.usecase.source import LOCAL_ZONE, ZONES, with_instants, with_instants_in_zones, with_zones
+from tasks.usecase.instants import LOCAL_ZONE, ZONES, with_instants, with_instants_in_zones, with_zones
 
 SCHEDULED = {
     **dict.fromkeys(("year", "month", "day", "sched_dep_time", "sched_arr_time", "flight", "distance", "hour", "minute"), pl.Int64()),

@@ -167,6 +167,7 @@ def test_the_import_rules_name_every_stage() -> None:
         "lake",
         "reporting",
         "evidence",
+        "sources",
     }
     rules = {rule["name"]: rule for rule in PROJECT["tool"]["importlinter"]["contracts"]}
     plain = rules["A stage's plain modules know nothing of the use case and of Flyte"]
@@ -249,7 +250,6 @@ COMES_ALONG = {
     "packaging": "every build's; reads requirement files",
     "pydantic-core": "pydantic's; reads and writes JSON, strictly and fast",
     "pillow": "matplotlib's; renders an image in a Deck",
-    "sqlalchemy": "MLflow's; its errors are the registry's",
     "scipy": "scikit-learn's; the line search of the temperature and a distribution's quantile",
 }
 """Imported, yet no dependency of ours: part of one, with the reason for each."""

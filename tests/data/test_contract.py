@@ -9,7 +9,7 @@ import pytest
 
 from tasks.contracts import types
 from tasks.rows import REASONS, violations
-from tasks.usecase import contract, routes, source
+from tasks.usecase import contract, instants, routes, source
 from tasks.usecase.contract import TABLES
 
 pytestmark = pytest.mark.data
@@ -20,7 +20,7 @@ ROWS = {"flights": 336_776, "weather": 26_115, "planes": 3_322, "airports": 1_45
 @pytest.fixture(scope="module")
 def flights(parsed: dict[str, pl.DataFrame]) -> pl.DataFrame:
     frames = {name: frame.drop(REASONS).lazy() for name, frame in parsed.items()}
-    return source.with_instants(frames["flights"], frames["airports"]).collect()
+    return instants.with_instants(frames["flights"], frames["airports"]).collect()
 
 
 def test_exactly_two_rows_are_set_aside(parsed: dict[str, pl.DataFrame]) -> None:

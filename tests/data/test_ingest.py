@@ -16,7 +16,7 @@ from tasks.ingestion.feed import Source
 from tasks.lake import tables
 from tasks.lake.snapshots import read_snapshot
 from tasks.rows import violations
-from tasks.usecase import features, source
+from tasks.usecase import features, instants, source
 from tasks.usecase.contract import TABLES
 from tasks.usecase.features import Features
 from tests.feeds import bound_source, judged
@@ -71,7 +71,7 @@ def test_an_earlier_night_after_a_later_one(bound: Source, lake: str, late: Data
 def test_nothing_of_a_snapshot_was_known_later(lake: str, late: DataSnapshot, bound: Source) -> None:
     early = ingest(bound, lake, EARLY)  # read from a lake that knows more
     frames = read_snapshot(early, source.known_by)
-    flights = source.with_instants(frames["flights"], frames["airports"]).collect()
+    flights = instants.with_instants(frames["flights"], frames["airports"]).collect()
     assert flights.height == early.table("flights").rows
     assert flights.get_column("departed_at").max() <= EARLY
     assert flights.get_column("landed_at").max() <= EARLY

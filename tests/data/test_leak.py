@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from tasks.usecase import features, source
+from tasks.usecase import features, instants, source
 from tasks.usecase.online import ANSWERED, Online
 from tests.feeds import accepted
 
@@ -79,7 +79,7 @@ def test_no_feature_sees_what_became_known_later(tables: dict[str, pl.LazyFrame]
 
 def _changed_after(tables: Mapping[str, pl.LazyFrame], instant: datetime) -> dict[str, pl.LazyFrame]:
     """Let every flight that had not left arrive and leave two days late, and the weather after the instant be wild."""
-    flights = source.with_instants(tables["flights"], tables["airports"])
+    flights = instants.with_instants(tables["flights"], tables["airports"])
     has_left = pl.coalesce("departed_at", "scheduled_departure") <= instant
     # One that was cancelled or diverted before then never lands.
     stays = has_left & (pl.col("landed_at") <= instant).fill_null(True)

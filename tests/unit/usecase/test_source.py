@@ -1,4 +1,4 @@
-"""The source: files as they are, instants in UTC, and what of a row was known when."""
+"""The source: files as they are, and what of a row was known when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 import gzip
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tasks.contracts import types
 from tasks.errors import SourceError
 from tasks.usecase import source
 from tasks.usecase.contract import AIRPORTS, FLIGHTS, WEATHER
+from tests.unit.usecase.flights import PLACES, flights, utc
 
 pytestmark = pytest.mark.unit
 
@@ -115,84 +116,6 @@ def test_a_missing_package_is_a_source_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(source.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SourceError, match="make setup"):
         source.locate(source.PACKAGED)
-
-
-# --- instants ---------------------------------------------------------------------------------------------------------
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def flights(*rows: dict[str, Any]) -> pl.LazyFrame:
-    """Return flights LGA to ORD, scheduled 12:30 to 14:00 local of 10 July 2013, that left and landed on time."""
-    base = {
-        "year": 2013, "month": 7, "day": 10, "dep_time": 1230, "sched_dep_time": 1230, "dep_delay": 0,
-        "arr_time": 1400, "sched_arr_time": 1400, "arr_delay": 0, "carrier": "UA", "flight": 1, "tailnum": "N12345",
-        "origin": "LGA", "dest": "ORD", "air_time": 120, "distance": 733, "hour": 12, "minute": 30,
-        "time_hour": utc("2013-07-10T16:00"),
-    }  # fmt: skip
-    return pl.LazyFrame([base | row for row in rows], schema=types(FLIGHTS.schema))
-
-
-ZONES = {
-    "ORD": "America/Chicago",
-    "LAX": "America/Los_Angeles",
-    "HNL": "Pacific/Honolulu",
-    "PHX": "America/Phoenix",
-    "BOS": "America/New_York",
-}
-PLACES = pl.LazyFrame({"faa": list(ZONES), "tzone": list(ZONES.values())})
-
-
-@pytest.mark.parametrize(
-    ("row", "scheduled", "landed"),
-    [
-        ({}, "2013-07-10T19:00", "2013-07-10T19:00"),  # 14:00 in Chicago
-        ({"arr_delay": 90}, "2013-07-10T19:00", "2013-07-10T20:30"),
-        ({"arr_delay": -20}, "2013-07-10T19:00", "2013-07-10T18:40"),
-        ({"arr_delay": 1301}, "2013-07-10T19:00", "2013-07-11T16:41"),  # later than a day: from the schedule, not from HHMM
-        ({"arr_delay": None}, "2013-07-10T19:00", None),  # did not land, or was diverted
-        ({"dest": "LAX", "sched_arr_time": 1530}, "2013-07-10T22:30", "2013-07-10T22:30"),
-        ({"dest": "HNL", "sched_arr_time": 1715}, "2013-07-11T03:15", "2013-07-11T03:15"),  # no daylight saving
-        ({"dest": "PHX", "sched_arr_time": 1500}, "2013-07-10T22:00", "2013-07-10T22:00"),
-        ({"dest": "SJU", "sched_arr_time": 1630}, "2013-07-10T20:30", "2013-07-10T20:30"),  # missing from airports
-        ({"dest": "BOS", "sched_arr_time": 2400}, "2013-07-11T04:00", "2013-07-11T04:00"),  # local 2400 is midnight
-        ({"dest": "BOS", "sched_arr_time": 45}, "2013-07-11T04:45", "2013-07-11T04:45"),  # after midnight
-        (
-            {"time_hour": utc("2013-03-10T03:00"), "hour": 23, "day": 9, "month": 3, "dest": "LAX", "sched_arr_time": 230},
-            "2013-03-10T10:30",  # through the change of clocks: it left in winter time, Los Angeles is still in it
-            "2013-03-10T10:30",
-        ),
-    ],
-)
-def test_arrival_is_local_to_the_destination(row: dict[str, Any], scheduled: str, landed: str | None) -> None:
-    found = source.with_instants(flights(row), PLACES).collect().row(0, named=True)
-    if "hour" not in row:
-        assert found["scheduled_departure"] == utc("2013-07-10T16:30")
-    assert found["scheduled_arrival"] == utc(scheduled)
-    assert found["landed_at"] == (None if landed is None else utc(landed))
-
-
-def test_an_airport_that_nobody_knows_counts_as_new_york() -> None:
-    found = source.with_instants(flights({"dest": "ZZZ"}), PLACES).collect().row(0, named=True)
-    assert found["scheduled_arrival"] == utc("2013-07-10T18:00")
-
-
-@pytest.mark.parametrize(("delay", "left"), [(0, "2013-07-10T16:30"), (-10, "2013-07-10T16:20"), (800, "2013-07-11T05:50"), (None, None)])
-def test_departure_is_schedule_plus_delay(delay: int | None, left: str | None) -> None:
-    found = source.with_instants(flights({"dep_delay": delay}), PLACES).collect().get_column("departed_at")[0]
-    assert found == (None if left is None else utc(left))
-
-
-def test_rows_stay_in_their_order_and_number() -> None:
-    rows = [{"flight": i, "dest": dest} for i, dest in enumerate(["LAX", "ZZZ", "ORD", "LAX"], start=1)]
-    twice = pl.concat([PLACES, PLACES])  # an airport given twice must not double its flights
-    assert source.with_instants(flights(*rows), twice).collect().get_column("flight").to_list() == [1, 2, 3, 4]
-
-
-def test_every_zone_of_the_absent_airports_is_translated() -> None:
-    assert set(source._ABSENT_ZONES.values()) <= set(source.ZONES)
 
 
 # --- days and what was known ------------------------------------------------------------------------------------------
