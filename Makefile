@@ -10,7 +10,7 @@ RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
-.PHONY: help setup retrain night monitor backtest backfill data-value search compress data-card trace reproduce override approve rollback audit explain mitigation upkeep runs serve key rollout score state collect image test test-quick check format bench lock package register images clean distclean
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -103,6 +103,9 @@ score: $(STAMP) ## score whole days as the service would; FIRST=2013-10-01 LAST=
 	@$(BIN)/pyflyte run workflows/batch_scoring.py batch_scoring --first_day "$(FIRST)" --last_day "$(LAST)" \
 		$(if $(VERSION),--model_version $(VERSION)) $(CLOCK)
 
+ml-test-score: $(STAMP) ## how ready this installation is: the 28 tests of the ML Test Score by their evidence, and what would earn more
+	@$(BIN)/pyflyte run workflows/ml_test_score.py ml_test_score
+
 image: $(STAMP) ## the container image of a registered version; VERSION=1 [BASE=python:3.11-slim@sha256:...]
 	@docker info >/dev/null 2>&1 || { echo "error: a Docker daemon must be in reach; got none. To mend: start Docker, or run this where it is"; exit 1; }
 	@context="$$($(BIN)/python -m tasks.serving.run --bento "$(VERSION)")" \
@@ -115,8 +118,8 @@ runs: $(STAMP) ## look at runs and versions in MLflow's UI on 127.0.0.1; PORT=50
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false PYTHONWARNINGS=ignore $(BIN)/mlflow ui \
 		--backend-store-uri sqlite:///$(RUNS) --host 127.0.0.1 --port $(or $(PORT),5000) --workers 1
 
-test: $(STAMP) ## all tests
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup
+test: $(STAMP) ## all tests; their report is evidence for the ML Test Score
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --junitxml=$(or $(EVERGREEN_HOME),.evergreen)/tests.xml
 
 test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit

@@ -68,6 +68,11 @@ def code_hash(module: str) -> str:
     return _read(module)[0]
 
 
+def definition(declared: str, module: str) -> str:
+    """Return what names a definition: the digest of what it declares, and the hash of the code of its module."""
+    return f"{declared} {code_hash(module)[:16]}"
+
+
 def closure(module: str) -> frozenset[str]:
     """Return the project modules that a module imports, directly or not, itself included."""
     found: set[str] = set()

@@ -7,9 +7,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from _pytest.junitxml import xml_key
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from tasks import provenance
+from tasks.readiness.report import CODE
 from tasks.usecase import source
 from tasks.usecase.contract import TABLES
 
@@ -42,6 +45,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Files | Non
         return None
     config.option.loadscopereorder = False  # the order is that of the tests, below
     return _Files(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let a report of the tests say of which code it is: before they run, as files may change while they do."""
+    xml = session.config.stash.get(xml_key, None)
+    if xml is not None:
+        xml.add_global_property(CODE, provenance.code_hash())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

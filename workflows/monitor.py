@@ -11,7 +11,7 @@ from tasks.artifacts.monitoring import LabelQueue, NightReport
 from tasks.artifacts.retraining import TriggerDecision
 from tasks.artifacts.settings import TrainingConfig
 from tasks.features.task import add_features
-from tasks.monitoring.task import look_at_service, plan_nights, queue_labels, show, watch
+from tasks.monitoring.task import look_at_dependencies, look_at_service, plan_nights, queue_labels, show, watch
 from tasks.registry.task import find_champion
 from tasks.retraining.task import abandoned, asks_for, stand_by, trigger
 from tasks.training.task import DEFAULT_CONFIG
@@ -48,7 +48,8 @@ def monitor(as_of: datetime = NIGHT, source: str = SOURCE, config: TrainingConfi
     champion = find_champion(snapshot=admitted)
     nights = plan_nights(snapshot=admitted, champion=champion)
     watched = watch(features=features, nights=nights, champion=champion)
-    reports = look_at_service(features=features, reports=watched)
+    served = look_at_service(features=features, reports=watched)
+    reports = look_at_dependencies(snapshot=admitted, reports=served, champion=champion)
     labels = queue_labels(features=features, reports=reports, champion=champion)
     decision = show(reports=reports, decision=trigger(reports=reports))
     wanted = asks_for(decision=decision)

@@ -219,6 +219,19 @@ class Served(Record):
     exploration: dict[str, float] = Field({}, description="Share, rows and log-loss of predictions that were drawn at random for a label")
 
 
+class Dependency(Record):
+    """Something that the champion depends on and does not hold itself, as it was the time before and as it is now."""
+
+    name: str
+    then: str = Field(description="At the night before on record, or when the champion was trained; empty where that is not known")
+    now: str
+
+    @property
+    def has_changed(self) -> bool:
+        """Return whether it is another one than before, as far as both are known."""
+        return bool(self.then) and self.then != self.now
+
+
 class Problem(Record):
     """Something of a night that a person should look at, with its page in the runbook."""
 
@@ -252,6 +265,7 @@ class NightReport(Record):
     served: Served | None = None
     problems: list[Problem] = Field([])
     is_late: bool = False
+    dependencies: list[Dependency] | None = Field(None, description="None of a night that did not look, such as one caught up late")
 
 
 class QueuedLabel(Record):

@@ -105,3 +105,4 @@ class ChampionState(Record):
     previous_version: int | None = Field(None, description="The version that was champion before, if there is one")
     previous_uri: str = ""
     previous_digest: str = ""
+    dependencies: dict[str, str] = Field({}, description="What it was trained with: packages, data contract, features, source")

@@ -49,7 +49,7 @@ def decide(
         fairness,
         behaviour,
         service,
-        Terms(f"{contracts.digest(Features)} {caching.code_hash(Features.__module__)[:16]}", contracts.digest(*contract.TABLES)),
+        Terms(caching.definition(contracts.digest(Features), Features.__module__), contracts.digest(*contract.TABLES)),
         Terms(incumbent.features_digest, incumbent.contract_digest),
         policy.PROMOTION,
         policy.FAIRNESS,

@@ -34,7 +34,7 @@ def tidy(lake: str, named: NamedData, keep: timedelta, now: datetime) -> UpkeepR
         StorageError: If files cannot be removed.
     """
     done = []
-    for name in _tables(lake):
+    for name in table_names(lake):
         uri = f"{lake}/{name}"
         compacted = tables.compact(uri)
         newest = tables.version_of(uri)
@@ -65,7 +65,7 @@ def overdue(lake: str, retention: Mapping[tuple[str, str], int], today: date) ->
     return found
 
 
-def _tables(lake: str) -> list[str]:
+def table_names(lake: str) -> list[str]:
     """Return the names of the lake's Delta tables."""
     import fsspec
 

@@ -59,6 +59,15 @@ def newest(lake: str, runs: int, tasks: Sequence[str]) -> list[TaskUsage]:
     return _read(lake, pl.col("task").is_in(list(tasks)) & (pl.col("started").rank("ordinal", descending=True).over("task") <= runs))
 
 
+def tasks(lake: str) -> list[str]:
+    """Return the full names of all tasks that have runs on record.
+
+    Raises:
+        LakeError: If the table is damaged.
+    """
+    return sorted({used.task for used in _read(lake, pl.lit(True))})
+
+
 def of_run(lake: str, run: str) -> list[TaskUsage]:
     """Return what one execution used, the oldest first.
 

@@ -13,6 +13,7 @@ from tasks.execution import LIGHT, lake_uri, publish, stage
 METRICS = "EVERGREEN_METRICS"
 """Environment variable with the address of the service's metrics, such as http://127.0.0.1:3000/metrics; without it they are not read."""
 
+_LOOK_BACK_NIGHTS = 30  # the newest that looked at dependencies is among them, as only late nights do not
 _PATIENCE_SECONDS = 10.0  # a worker that is alive answers in milliseconds
 
 
@@ -114,6 +115,35 @@ def look_at_service(features: TableVersion, reports: list[NightReport]) -> list[
     found = served.look(lake_uri(), _rows(features, about), last_day, fields, rules, level, key_of(Features))
     problems += served.problems(found, night.as_of, rules, policy.SERVICE.p99_ms)
     return [*reports[:-1], night.model_copy(update={"served": found, "problems": problems})]
+
+
+@stage(cached=False, resources=LIGHT)
+def look_at_dependencies(snapshot: DataSnapshot, reports: list[NightReport], champion: ChampionState) -> list[NightReport]:
+    """Complete the newest report by what the champion depends on, and what of it has changed since the night before.
+
+    Args:
+        snapshot: The newest data; its source is one of the dependencies.
+        reports: Of the nights, in order.
+        champion: The champion, with what it was trained with.
+    """
+    from tasks import caching, contracts, provenance
+    from tasks.lake import nights as record
+    from tasks.monitoring import dependencies
+    from tasks.usecase import contract
+    from tasks.usecase.features import Features
+
+    lock = provenance.lock_hash()
+    today = {
+        "packages": "" if lock == provenance.UNKNOWN else lock,
+        "contract": contracts.digest(*contract.TABLES),
+        "features": caching.definition(contracts.digest(Features), Features.__module__),
+        "source": snapshot.source,
+    }
+    night = reports[-1]
+    earlier = [before.report for before in record.read(lake_uri(), _LOOK_BACK_NIGHTS) if before.night < night.night]
+    found = dependencies.look(today, champion.dependencies, earlier)
+    problems = [*night.problems, *dependencies.problems(found)]
+    return [*reports[:-1], night.model_copy(update={"dependencies": found, "problems": problems})]
 
 
 @stage(cached=False)

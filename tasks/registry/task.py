@@ -11,6 +11,7 @@ from tasks.artifacts.audit import Approval, AuditReport
 from tasks.artifacts.data import DataSnapshot
 from tasks.artifacts.evaluation import Decision, Evaluation, Verdict
 from tasks.artifacts.lineage import Lineage, NamedData, Recipe, Reproduction
+from tasks.artifacts.readiness import Inventory
 from tasks.artifacts.registry import ChampionState, Incumbent, RegisteredModel
 from tasks.artifacts.search import Search, Tracked
 from tasks.artifacts.serving import Deployable, Mode
@@ -285,19 +286,44 @@ def recall(model_version: int) -> Recalled:
 
 @stage(cached=False, resources=LIGHT)
 def compare(recipe: Recipe, split: Split, again: TrainedModel) -> Reproduction:
-    """Say whether a training done again gave the same weights to the bit, and what was not as it was.
+    """Say whether a training done again gave the same weights to the bit, and what was not as it was; keep that as a proof.
 
     Args:
         recipe: What the version was trained by.
         split: The split made again.
         again: The model trained again.
     """
+    from datetime import UTC, datetime
+
+    from tasks import local
+    from tasks.artifacts.readiness import Proof
+    from tasks.lake import proofs
     from tasks.registry import lineage
+    from tasks.registry.evidence import subject
     from tasks.reporting import lineage as section
 
     found = lineage.compare(recipe, split, again)
+    proof = Proof(
+        kind=proofs.REPRODUCTION,
+        subject=subject(policy.MODEL_NAME, found.version),
+        holds=found.is_identical,
+        told="the same weights to the bit" if found.is_identical else "other weights",
+        at=datetime.now(UTC),
+        run=local.run(),
+        record=found.model_dump_json(),
+    )
+    proofs.add(lake_uri(), proof)
     publish("reproduction", section.reproduction(found))
     return found
+
+
+@stage(cached=False, resources=LIGHT)
+def take_stock() -> Inventory:
+    """Return the versions and searches that the registry holds, as evidence of readiness."""
+    from tasks.registry import inventory
+    from tasks.registry.tracking import Tracker
+
+    return inventory.take(_registry(), Tracker(tracking_uri(), policy.MODEL_NAME))
 
 
 @stage(cached=False, resources=LIGHT)

@@ -117,6 +117,20 @@ class Tracker:
         """
         return self.reach(lambda: next(iter(self._runs(self._experiment(), identity, None)), None))
 
+    def finished(self, purpose: str) -> list[Any]:
+        """Return MLflow's finished runs of a purpose, none while there is no experiment.
+
+        Raises:
+            RegistryError: If MLflow is out of reach.
+        """
+
+        def look() -> list[Any]:
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            wanted = f"tags.purpose = '{purpose}' and attributes.status = 'FINISHED'"
+            return [] if experiment is None else list(self.client.search_runs([experiment.experiment_id], filter_string=wanted))
+
+        return self.reach(look)
+
     def log(self, entry: Entry, parent: str | None = None) -> Any:
         """Log a run; done again with the same content it changes nothing.
 

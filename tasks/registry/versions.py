@@ -36,6 +36,8 @@ _CANDIDATE, _INCUMBENT, _PACKAGE = "candidate_digest", "incumbent_version", "pac
 _DECISION = "decision_digest"
 _GROUPING, _GROUP_THRESHOLDS = "grouping", "group_thresholds"
 _SETTLED = "alias_settled"
+DEPENDENCIES = {"packages": "lock_hash", "contract": "contract_digest", "features": "features_digest", "source": "source"}
+"""What a version depends on and does not hold, and the tag that tells it."""
 _ROW = "audit_"  # and an act: number and hash of the newest row on it
 _NONE = "none"
 
@@ -119,6 +121,7 @@ class Registry:
             previous_version=None if before is None else int(before.version),
             previous_uri="" if before is None else f"{before.source}",
             previous_digest="" if before is None else before.tags[_PACKAGE],
+            dependencies={name: tags[tag] for name, tag in DEPENDENCIES.items() if tag in tags},
         )
 
     def register(self, judged: Judged) -> RegisteredModel:
@@ -234,6 +237,10 @@ class Registry:
             mend = f"choose one of the versions there are: {listed}"
             raise RegistryError(f"{self.name} must have version {number}", "none of that number", mend)
         return found
+
+    def registered_at(self, number: int) -> datetime:
+        """Return when a version was registered (UTC). Raises RegistryError if there is no such version."""
+        return datetime.fromtimestamp(self.version(number).creation_timestamp / 1000, UTC)
 
     def make_champion(self, number: int, before: int | None) -> None:
         """Let a version be champion, and the one before it `previous`, unless it was deleted; done again it changes nothing.

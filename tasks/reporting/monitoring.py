@@ -100,6 +100,7 @@ def night(report: NightReport, decision: TriggerDecision | None = None) -> str:
         *_quality(report.quality),
         *_estimate(report.estimate),
         served.served(report.served),
+        *_dependencies(report),
     )
 
 
@@ -132,6 +133,14 @@ def _said(sign: str, name: str, told: str, runbook: str) -> str:
     name = "" if told.startswith(f"{name}:") else f"{name}: "
     said = escape(text.clip(name + told, _MOST_CHARACTERS))
     return f'<li>{sign}{said}<br><span class="note">docs/{escape(runbook)}</span></li>'
+
+
+def _dependencies(report: NightReport) -> list[str]:
+    """Show what the champion depends on and does not hold, and what of it changed since the night before."""
+    if not report.dependencies:
+        return []
+    rows = [(mark("ALERT" if d.has_changed else "NONE"), d.name, d.now, d.then or None) for d in report.dependencies]
+    return [heading("Dependencies"), table(["Verdict", "Dependency", "Now", "The time before"], rows)]
 
 
 def _drift(found: Drift | None) -> list[str]:

@@ -172,7 +172,7 @@ def _resolved(address: str) -> tuple[URL, list[str]]:
         raise SourceError("the scheme of --source must be one of a storage or a database", f"{scheme}://", mend) from error
     except ModuleNotFoundError:  # the driver is missed when it is needed
         pass
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
         raise SourceError("--source must be a URL of SQLAlchemy", "one that it cannot read", "docs/sources.md has examples") from None
     _require_no_secret(url)
     secrets: list[str] = []

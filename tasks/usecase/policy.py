@@ -8,6 +8,7 @@ from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ran
 from tasks.artifacts.data_value import DataValueRules
 from tasks.artifacts.fairness import FairnessLimits, FairnessRules
 from tasks.artifacts.monitoring import DriftRules, LabellingRules, MonitoringRules, QualityRules, ServedRules, TriggerRules
+from tasks.artifacts.readiness import ReadinessRules
 from tasks.artifacts.search import Range, SearchConfig
 from tasks.artifacts.serving import GuardRules, ServiceRules
 from tasks.artifacts.settings import (
@@ -297,6 +298,21 @@ SERVICE = ServiceRules(
     ),
 )
 """How predictions are served, and when a new model goes back by itself."""
+
+READINESS = ReadinessRules(
+    # In days of the machine's clock: the flights are of 2013, and what is asked is whether checks are made today.
+    tests_days=7.0,  # they run with every change; a week without any is no team at work
+    retrain_days=14.0,  # one is due every week: one may fail
+    night_days=3.0,  # one a night: a long weekend of failures is seen
+    documented_days=180.0,  # half a year: what was found by hand before that was of other data and other code
+    repeats=2,  # once shows that it can be done, twice that it is done again
+    no_value_share=0.2,  # ice and fog are of no value in a September, and carry a winter [4 of 57]
+    feature_seconds=60.0,  # a tenth of that for a year of flights; a night waits a minute, no longer
+    paired_nights=7,  # of fewer nights any correlation is chance
+    slowdown=3.0,  # a busy machine takes twice as long
+    fewest_seconds=1.0,  # shorter ones are imports and waiting
+)
+"""How old evidence for the ML Test Score may be, and what a point needs."""
 
 PRICES = Prices(
     # An assumption, about what large clouds list on demand in 2026: put your own provider's here.

@@ -60,6 +60,7 @@ UNCACHED = {
     "tasks.retraining.task.stepped_back": "tells the operator of each rollback",
     "tasks.monitoring.task.plan_nights": "reads the lake",
     "tasks.monitoring.task.look_at_service": "reads the prediction log",
+    "tasks.monitoring.task.look_at_dependencies": "looks at the code and the lock of today",
     "tasks.monitoring.task.queue_labels": "writes the lake",
     "tasks.monitoring.task.show": "shows all nights, and writes pages",
     "tasks.retraining.task.stand_by": "tells the operator of each night",
@@ -73,6 +74,8 @@ UNCACHED = {
     "tasks.serving.task.follow": "writes the pointer",
     "tasks.backtest.task.price_list": "reads what the domain pays",
     "tasks.backtest.task.conclude_backtest": "tells what was found, and keeps it as a page",
+    "tasks.registry.task.take_stock": "reads the registry",
+    "tasks.readiness.task.score": "reads all that is on record",
     "tasks.summary.task.summarise": "writes the report of each run",
 }
 ON_GPU = {f"tasks.training.task.{name}" for name in ("distil_network", "score_fold", "train_network", "train_network_again")}
