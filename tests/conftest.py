@@ -23,7 +23,19 @@ _DAYS = 110
 _EVERY = 6
 
 _FINISHED = tuple(
-    f"tests/e2e/test_{name}.py" for name in ("retrain", "governance", "lineage", "sensitive", "search", "serve", "batch_scoring", "monitor")
+    f"tests/e2e/test_{name}.py"
+    for name in (
+        "retrain",
+        "governance",
+        "lineage",
+        "ml_test_score",
+        "new_feature",
+        "sensitive",
+        "search",
+        "serve",
+        "batch_scoring",
+        "monitor",
+    )
 )
 """Files whose tests look at one finished run, or go on from it."""
 _FIRST = (*_FINISHED, "tests/e2e/", "tests/flyte/test_package.py", "tests/model/", "tests/data/")

@@ -236,10 +236,10 @@ def gate_guards(installation: Installation) -> Answer:
         return Absent(f"the audit trail is broken at row {report.broken_at}: it {report.problem}", is_against=True)
     if champion is None or done is None:
         return Absent("there is no champion")
-    moved = _change(installation, champion.version)
-    if moved is None:
+    moved = _changes(installation, champion.version)
+    if not moved:
         return Absent(f"version {champion.version} became champion past the audit trail", is_against=True)
-    row, change = moved
+    row, change = moved[-1]
     if row.act is Act.PROMOTION and change.decision is None:
         return Absent(f"the promotion of version {champion.version} names no decision", is_against=True)
     by = f"the decision of row {change.decision}" if change.decision is not None else "a rollback"
@@ -279,16 +279,15 @@ def _newest_decision(installation: Installation) -> tuple[AuditEntry, Decision] 
     return (rows[-1], Decision.model_validate_json(rows[-1].evidence)) if rows else None
 
 
-def _change(installation: Installation, version: int) -> tuple[AuditEntry, ChampionChange] | None:
-    """Return the newest act that made a version champion."""
+def _changes(installation: Installation, version: int) -> list[tuple[AuditEntry, ChampionChange]]:
+    """Return the acts that made a version champion, the oldest first."""
     acts = (Act.PROMOTION, Act.ROLLBACK)
     moves = [(row, ChampionChange.model_validate_json(row.evidence)) for row in installation.trail if row.act in acts]
-    return next((move for move in reversed(moves) if move[1].version == version), None)
+    return [move for move in moves if move[1].version == version]
 
 
 def _is_approved(installation: Installation, version: int) -> bool:
-    moved = _change(installation, version)
-    return moved is not None and moved[1].approval is not None
+    return any(change.approval is not None for _, change in _changes(installation, version))
 
 
 def _inputs(dossier: Dossier) -> list[str]:
