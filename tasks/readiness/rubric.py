@@ -26,7 +26,7 @@ _ONCE = {
 
 
 def _tests(*files: str) -> tuple[Need, Look]:
-    what = f"the tests in {', '.join(f'`{name}`' for name in files)} passed"
+    what = f"the tests passed: {', '.join(f'`{name}`' for name in files)}"
     return Need(what=what, where="report of `make test`", cadence=Cadence.TESTS, earn="make test"), passed(*files)
 
 
@@ -151,7 +151,7 @@ _MODEL = (
         _night(
             "nights have the loss of served predictions beside the champion's offline one",
             watched.online_follows_offline,
-            "make serve, then predictions and their outcomes; make collect; make monitor",
+            "make serve; predictions and what came of them; make collect; make monitor",
         ),
         half="one such night, or too few for a correlation",
         full="enough such nights, and both losses go together",
@@ -303,7 +303,7 @@ _MONITORING = (
         _night(
             "logged features were compared with the lake's",
             watched.no_skew,
-            "make serve, then predictions; make collect; make monitor",
+            "make serve; predictions; make collect; make monitor",
         ),
         combine=Combine.EITHER,
         half="either of the two: of the model alone, or of its features alone",
@@ -331,7 +331,7 @@ _MONITORING = (
             trained.judged(lambda c: c.name in ("service p99", "service memory", "service ready"), "the service's performance"),
             _TRAIL,
         ),
-        _night("no task took far longer than ever before", trained.performance_holds, "make monitor, twice", _USAGE),
+        _night("no task took far longer than ever before", trained.performance_holds, "make monitor", _USAGE),
         combine=Combine.EITHER,
         half="either of the two: the service alone, or the tasks alone",
         full="the service is held to its limits at each retraining, and the tasks' seconds to those before",

@@ -64,6 +64,8 @@ def judge(entry: Entry, installation: Installation) -> ItemScore:
     for need, look in zip(needs, entry.looks, strict=True):
         answer = look(installation)
         got = weigh(answer, need, installation)
+        if isinstance(answer, Evidence) and got.lacks and len(needs) > 1:  # what is absent says by itself what it is
+            got = Weighed(got.points, f"{need.what}: {got.lacks}")
         weighed.append(got)
         if isinstance(answer, Evidence):
             found.append(Found(what=answer.what, where=answer.where, at=answer.at, points=got.points))
@@ -74,7 +76,7 @@ def judge(entry: Entry, installation: Installation) -> ItemScore:
         item=entry.item,
         points=0.0 if against else combine(entry.item.combine, [got.points for got in weighed]),
         found=found,
-        missing=[lacks if len(needs) == 1 else f"{need.what}: {lacks}" for need, lacks in lacking],
+        missing=list(dict.fromkeys(lacks for _, lacks in lacking)),
         earn=list(dict.fromkeys(need.earn for need, _ in lacking)),
     )
 

@@ -142,9 +142,13 @@ def judged(wanted: Callable[[Criterion], bool], what: str) -> Look:
         failed = [c.reason for c in of_champion.criteria if wanted(c) and not c.holds]
         if failed and not _is_approved(installation, champion.version):
             return Absent(f"the champion, version {champion.version}: {failed[0]}", is_against=True)
-        held = sum(c.holds for c in found)
-        told = f"{what}: {held} of {len(found)} criteria hold, such as: {found[0].reason}"
-        return Evidence(told, f"lake `audit`, row {row.number}", max(row.at, done[0]), done[1])
+        held = [c for c in found if c.holds]
+        told = (
+            f"{what}: {len(held)} of {len(found)} criteria hold for {row.subject}, {decision.verdict}; such as: {(held or found)[0].reason}"
+        )
+        is_judged = any(wanted(c) for c in of_champion.criteria)
+        lacks = "" if is_judged else f"the decision on the champion, version {champion.version}, says nothing of {what}"
+        return Evidence(told, f"lake `audit`, row {row.number}", max(row.at, done[0]), done[1], lacks)
 
     return look
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tasks.artifacts.readiness import Cadence, Combine, Item, ItemScore, MLTestScore, Proof, Section
 from tasks.reporting import page, text
-from tasks.reporting.blocks import Grid, to_markdown
 from tasks.reporting.page import facts, fragment, heading, lead, paragraph, table
 
 if TYPE_CHECKING:
@@ -97,23 +96,30 @@ def closing(record: MLTestScore) -> Group:
 
 
 def rubric(items: Sequence[Item]) -> str:
-    """Return the rubric as Markdown: each test with what proves it here, and what gives half a point and a full one."""
-    blocks = []
+    """Return the rubric as Markdown: of each test what proves it here, what earns that, and what gives half a point and a full one."""
+    headers = ("", "test", "what proves it here, and what earns that", "half a point", "a full point")
+    lines = []
     for part in Section:
-        own = [item for item in items if item.section is part]
-        blocks.append(f"## {_TITLES[part]}")
-        rows = [(str(item.number), item.title, _needs(item), item.half, item.full) for item in own]
-        headers = ("", "test", "what proves it here", "half a point", "a full point")
-        blocks.append(to_markdown(Grid(headers, [tuple(cell.replace("`", "") for cell in row) for row in rows])))
-        commands = [(f"{item.number}", f"`{need.earn}`") for item in own for need in item.needs]
-        lines = [f"| {number} | {command} |" for number, command in dict.fromkeys(commands)]
-        blocks.append("\n".join(["| | earned by |", "| --- | --- |", *lines]))
-    return "\n\n".join(blocks) + "\n"
+        lines += [f"## {_TITLES[part]}", "", f"| {' | '.join(headers)} |", f"|{'---|' * len(headers)}"]
+        for item in (item for item in items if item.section is part):
+            cells = (str(item.number), item.title, _needs(item), item.half, item.full)
+            lines.append(f"| {' | '.join(map(_cell, cells))} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _needs(item: Item) -> str:
-    told = [f"{need.what} ({need.where}; {_RUNS[need.cadence]})" for need in item.needs]
-    return told[0] if len(told) == 1 else f"{'; '.join(told)}. {_COMBINED[item.combine]}"
+    told = [f"{need.what} ({need.where}; {_RUNS[need.cadence]}): {_commands(need.earn)}" for need in item.needs]
+    return "<br>".join(told if len(told) == 1 else [*told, _COMBINED[item.combine]])
+
+
+def _commands(earn: str) -> str:
+    """Return what earns a point with its commands as such; what a person does between them stays words."""
+    return "; ".join(f"`{step}`" if step.startswith("make ") else step for step in earn.split("; "))
+
+
+def _cell(said: str) -> str:
+    return said.replace("|", "\\|").replace("*", "\\*")
 
 
 def _item(scored: ItemScore) -> str:
