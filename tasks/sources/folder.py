@@ -24,7 +24,7 @@ from tasks.errors import SourceError
 from tasks.sources import csv, delta
 from tasks.sources.days import day_named
 from tasks.sources.forms import Form
-from tasks.sources.text import as_text, require_columns
+from tasks.sources.text import as_text
 
 PARQUET = ".parquet"
 ENDINGS = (*csv.ENDINGS, PARQUET)
@@ -96,8 +96,8 @@ class Folder:
             rows = rows.with_columns(pl.lit(value).alias(column) for column, value in (also or {}).items() if column not in rows.columns)
             return as_text(rows, table, form, where, self._mend)
         rows = csv.parse(data, form.missing, where, self._mend)
-        require_columns(rows.columns, table, where, self._mend)
-        return as_text(rows, table, form, where, self._mend)
+        said = as_text(rows, table, form, where, self._mend)
+        return rows.with_columns(said)
 
     def _read_folder(self, table: Table, form: Form, file: SourceFile) -> pl.DataFrame:
         paths = sorted(path for path in self._listed(f"{self._root}/{file.name}", deep=True) if path.endswith(PARQUET))

@@ -55,7 +55,7 @@ class Raw:
             file: Which of `files`; by default all of them.
 
         Returns:
-            All rows, with the columns of the contract, each text; what is missing is null.
+            All rows, with the columns of the contract (and whatever else a CSV file has), each text; what is missing is null.
 
         Raises:
             SourceError: If a file is missing or damaged, or lacks a column of the contract.
@@ -63,7 +63,7 @@ class Raw:
         opened, form = self._opened(source), self.forms[table.name]
         if file is not None:
             return opened.read(table, form, file)
-        return pl.concat([opened.read(table, form, each) for each in opened.files(table, form)])
+        return pl.concat([opened.read(table, form, each) for each in opened.files(table, form)], how="diagonal")
 
     def _opened(self, source: str) -> Folder | Database:
         mend = forms.mend(forms.names(self.forms))

@@ -12,7 +12,7 @@ import pytest
 from tasks.errors import SourceError
 from tasks.rows import REASONS, parse
 from tasks.sources.reading import is_database
-from tests.unit.sources.toy import FIRST, RAW, SECOND, VISITS, WHOLE, WRITERS, rows, write_csv
+from tests.unit.sources.toy import FIRST, RAW, SECOND, VISITS, WHOLE, WRITERS, rows
 
 pytestmark = pytest.mark.unit
 
@@ -91,9 +91,9 @@ def test_a_scheme_that_nobody_knows_is_a_source_error() -> None:
         RAW.files("nonsense://x", VISITS)
 
 
-def test_a_column_beside_the_contract_is_left_out(tmp_path: Path) -> None:
-    """What no contract describes has no sensitivity either, and must not lie about in quarantine."""
-    source = write_csv(tmp_path, rows().with_columns(owner=pl.lit("Ada")))
+@pytest.mark.parametrize("form", ["parquet", "delta", "sqlite"])
+def test_a_column_beside_the_contract_is_left_out(tmp_path: Path, form: str) -> None:
+    source = WRITERS[form](tmp_path, rows().with_columns(owner=pl.lit("Ada")))
     assert "owner" not in RAW.read(source, VISITS).columns
 
 
