@@ -24,7 +24,8 @@ class Form:
         day: The column by which a Delta table, a database's table or a folder of `day=2013-10-01` is divided into days.
         updated: In a database, a column that grows with every change of a row: with it, what changed is found without
             reading the rows.
-        zone: The time zone of instants that come without one. None: such a value cannot be read, and its row is set aside.
+        zone: The time zone of instants that come without one; a day alone is then its first instant. None: such a value cannot be
+            read, and its row is set aside.
         missing: Texts of a CSV file that stand for no value.
     """
 

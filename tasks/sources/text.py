@@ -63,7 +63,7 @@ def _text(values: pl.Series, wanted: pl.DataType, form: Form) -> pl.Series:
     """Return values as text, for a column whose contract wants a type."""
     dtype = values.dtype
     if isinstance(dtype, pl.Datetime):
-        return _instants(values, wanted, form.zone)
+        return _instants(values, dtype, wanted, form.zone)
     if dtype == pl.String:
         return _normal(values, wanted, form.zone)
     if wanted.is_integer() and (dtype.is_float() or dtype.is_decimal()):
@@ -71,19 +71,21 @@ def _text(values: pl.Series, wanted: pl.DataType, form: Form) -> pl.Series:
         whole = values.cast(pl.Int64, strict=False)
         said = whole.cast(dtype, strict=False) == values
         return pl.select(pl.when(said).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))).to_series().alias(values.name)
-    return values.cast(pl.String)
+    said = values.cast(pl.String)
+    return _normal(said, wanted, form.zone) if dtype == pl.Date else said
 
 
-def _instants(values: pl.Series, wanted: pl.DataType, zone: str | None) -> pl.Series:
-    if values.dtype.time_zone is None and wanted == pl.Date:  # type: ignore[attr-defined]
-        return values.dt.strftime(INSTANT).str.replace(_MIDNIGHT, "$1")  # midnight is how some write a date
-    if values.dtype.time_zone is None:  # type: ignore[attr-defined]
-        if zone is None:
-            return values.dt.strftime(INSTANT)
-        # An hour that there is twice, or not at all, is not guessed at: it stays without a zone.
-        placed = values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-        return pl.select(pl.coalesce(_utc(placed), values.dt.strftime(INSTANT))).to_series().alias(values.name)
-    return _utc(values)
+def _instants(values: pl.Series, dtype: pl.Datetime, wanted: pl.DataType, zone: str | None) -> pl.Series:
+    if dtype.time_zone is not None:
+        return _utc(values)
+    local = values.dt.strftime(INSTANT)
+    if wanted == pl.Date:
+        return local.str.replace(_MIDNIGHT, "$1")  # midnight is how some write a date
+    if zone is None:
+        return local
+    # An hour that there is twice, or not at all, is not guessed at: it stays without a zone.
+    placed = values.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    return pl.select(pl.coalesce(_utc(placed), local)).to_series().alias(values.name)
 
 
 def _utc(values: pl.Series) -> pl.Series:
@@ -101,5 +103,7 @@ def _normal(values: pl.Series, wanted: pl.DataType, zone: str | None) -> pl.Seri
     with_zone = said.str.to_datetime(f"{INSTANT}%#z", time_unit="us", time_zone="UTC", strict=False).dt.strftime(f"{INSTANT}Z")
     known: list[pl.Series] = [with_zone]
     if zone is not None:
-        known.append(_instants(said.str.to_datetime(INSTANT, time_unit="us", strict=False), wanted, zone))
+        local = said.str.replace(r"^(\d{4}-\d{2}-\d{2})$", "${1}T00:00:00")  # a day alone is its first instant
+        local = local.str.to_datetime(INSTANT, time_unit="us", strict=False)
+        known.append(_instants(local, pl.Datetime("us"), wanted, zone))
     return pl.select(pl.coalesce(*known, values)).to_series().alias(values.name)

@@ -122,6 +122,10 @@ NOON = datetime(2024, 3, 1, 12)
         (["2024-03-01 12:00:00Z"], pl.String, "America/New_York", "2024-03-01T12:00:00Z"),  # what is said wins
         (["2024-03-01 12:00:00.1234567+00:00"], pl.String, None, "2024-03-01 12:00:00.1234567+00:00"),  # finer than can be kept
         (["soon"], pl.String, "UTC", "soon"),
+        (["2024-03-01"], pl.String, "America/New_York", "2024-03-01T05:00:00Z"),  # a day alone is its first instant
+        (["2024-03-01"], pl.String, None, "2024-03-01"),
+        ([date(2024, 3, 1)], pl.Date, "America/New_York", "2024-03-01T05:00:00Z"),
+        ([date(2024, 3, 1)], pl.Date, None, "2024-03-01"),
     ],
 )
 def test_an_instant(values: list[Any], dtype: Any, zone: str | None, expected: str) -> None:
