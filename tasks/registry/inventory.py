@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from tasks.artifacts.readiness import Inventory, SearchFacts, VersionFacts
 from tasks.artifacts.search import Search
+from tasks.errors import RegistryError
 from tasks.registry.tracking import Tracker
 from tasks.registry.versions import DOSSIER, DOSSIER_URI, Registry
+
+log = logging.getLogger(__name__)
 
 
 def take(registry: Registry, tracker: Tracker) -> Inventory:
@@ -38,8 +44,13 @@ def take(registry: Registry, tracker: Tracker) -> Inventory:
 
 
 def _search(tracker: Tracker, run: Any) -> SearchFacts | None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = tracker.reach(lambda: tracker.client.download_artifacts(run.info.run_id, "search.json", folder))
-        search = Search.model_validate_json(Path(file).read_text())
+    """Return a finished search as evidence; None of one without a complete trial, or whose record cannot be read any more."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = tracker.reach(lambda: tracker.client.download_artifacts(run.info.run_id, "search.json", folder))
+            search = Search.model_validate_json(Path(file).read_text())
+    except (RegistryError, ValidationError) as error:
+        log.warning("the record of the search in run %s cannot be read: %s", run.info.run_id, str(error).split("\n")[0])
+        return None
     at = datetime.fromtimestamp((run.info.end_time or run.info.start_time) / 1000, UTC)
     return None if search.best is None else SearchFacts.of(search, f"MLflow run {run.info.run_id}", at)
