@@ -124,11 +124,14 @@ test: $(STAMP) ## all tests; their report is evidence for the ML Test Score
 test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit
 
-check: $(STAMP) ## lint, format, types, import rules
+check: $(STAMP) ## lint, format, types, import rules, and what nobody uses: dependencies, code, features
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry tasks workflows launchplans images --optional-dependencies-dev-groups dev
+	@$(BIN)/deptry . --ignore DEP001,DEP003,DEP004
+	@$(BIN)/python -m tests.conventions.unused
 
 format: $(STAMP) ## mend format and what lint can mend
 	@$(BIN)/ruff format .

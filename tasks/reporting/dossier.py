@@ -11,9 +11,6 @@ from tasks.artifacts.fairness import Standing
 from tasks.reporting import annex, behaviour, explanation, fairness, page, sentences, text
 from tasks.reporting.annex import Chapter
 
-MOST_BYTES = 2_000_000
-"""Of the file: it must open at once on a phone, and pass as an attachment."""
-
 _STANDING = {Standing.WITHIN: "PASS", Standing.NEAR: "REVIEW", Standing.BEYOND: "FAIL", Standing.UNSET: "FAIL"}
 
 
@@ -24,7 +21,8 @@ def html(dossier: Dossier) -> str:
         dossier: All that the decision rests on.
 
     Returns:
-        HTML of fewer than `MOST_BYTES` bytes: tables and plots show the first of what is too long, and say how much is left out.
+        HTML of fewer than two million bytes, so that it opens at once on a phone and passes as an attachment: tables and plots
+        show the first of what is too long, and say how much is left out.
     """
     chapters = annex.chapters(dossier)
     body = [

@@ -22,6 +22,7 @@ from pydantic_core import to_json
 from tasks.artifacts.serving import Key, Role
 from tasks.errors import EvergreenError
 from tasks.serving import openapi, request
+from tasks.serving.metrics import CONTENT_TYPE
 from tasks.serving.request import Rejected
 from tasks.serving.worker import Worker
 
@@ -31,7 +32,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-_JSON, _TEXT, _HTML = b"application/json", b"text/plain; version=0.0.4; charset=utf-8", b"text/html; charset=utf-8"
+_JSON, _TEXT, _HTML = b"application/json", CONTENT_TYPE.encode(), b"text/html; charset=utf-8"
 _FEW_BYTES = 40_000
 """A body up to this size is answered at once; a larger one in a thread, so that others need not wait for it."""
 _BODY_SECONDS = 10.0

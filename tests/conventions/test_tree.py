@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -232,63 +231,3 @@ def test_an_image_holds_nothing_of_development(kind: str) -> None:
 def test_the_service_needs_no_torch_and_no_flyte() -> None:
     foreign = {"torch", "lightning", "pytorch-lightning", "tabm", "scikit-learn", "lightgbm", "mlflow", "deepchecks"}
     assert {name for name in pins("images/serving.lock") if name in foreign or name.startswith("flyte")} == set()
-
-
-NEEDED_UNSEEN = {
-    "pyarrow": "flytekit's pandas support and polars' to_pandas need it",
-    "setuptools": "deepchecks imports pkg_resources",
-    "s3fs": "fsspec needs it for s3://",
-    "boto3": "MLflow keeps artifacts on S3 by it",
-    "onnxscript": "torch.onnx.export(dynamo=True) needs it",
-}
-"""Dependencies that no module imports, with the reason for each."""
-
-COMES_ALONG = {
-    "click": "errors are shown by flytekit's command line, which is click",
-    "diskcache": "flytekit's local cache is one",
-    "packageurl-python": "cyclonedx-python-lib's; names a package in the bill of materials",
-    "packaging": "every build's; reads requirement files",
-    "pydantic-core": "pydantic's; reads and writes JSON, strictly and fast",
-    "pillow": "matplotlib's; renders an image in a Deck",
-    "scipy": "scikit-learn's; the line search of the temperature and a distribution's quantile",
-}
-"""Imported, yet no dependency of ours: part of one, with the reason for each."""
-
-
-def third_party() -> dict[str, set[str]]:
-    """Return distribution to the files that import it."""
-    by_import = packages_distributions()
-    found: dict[str, set[str]] = {}
-    for path in sources(*PACKAGES):
-        for name in _imports(ROOT / path):
-            top = name.split(".")[0]
-            if top in sys.stdlib_module_names or top in PACKAGES:
-                continue
-            if top == "flytekitplugins":
-                distribution = {"deck": "flytekitplugins-deck-standard"}.get(part := name.split(".")[1], f"flytekitplugins-{part}")
-            else:
-                # Several share one name (mlflow, mlflow-skinny): the one that we ask for.
-                several = [normal(d) for d in by_import.get(top, [f"unknown: {top}"])]
-                distribution = next((d for d in several if d in DEPENDENCIES), several[0])
-            found.setdefault(distribution, set()).add(str(path))
-    return found
-
-
-def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def test_every_dependency_is_imported() -> None:
-    unused = DEPENDENCIES.keys() - third_party().keys()
-    assert unused == NEEDED_UNSEEN.keys()
-
-
-def test_every_import_is_a_dependency() -> None:
-    foreign = {name: files for name, files in third_party().items() if name not in DEPENDENCIES}
-    assert foreign.keys() == COMES_ALONG.keys(), foreign
