@@ -34,20 +34,29 @@ _TASKS = [
     "matplotlib",
     "rich",
     "s3fs",
+    *("deltalake", "nvidia-ml-py"),  # each task keeps what it used
+]
+_TRAINING = [
     "flytekitplugins-kfpytorch",  # imported with every task of training, if several processes train
 ]
 KINDS = {
+    "data": [
+        *_TASKS,
+        *("deepchecks", "setuptools", "scikit-learn", "sqlalchemy"),
+        *("mlflow", "boto3"),  # by which MLflow keeps artifacts on S3
+        *use_case(),
+    ],
     "gpu": [
         *_TASKS,
+        *_TRAINING,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "optuna"),
-        *("deltalake", "nvidia-ml-py"),  # each task keeps what it used
     ],
     "cpu": [
         *_TASKS,
+        *_TRAINING,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("deltalake", "mlflow", "boto3", "bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna"),
-        *("fairlearn", "captum", "cyclonedx-python-lib", "prometheus_client", "psutil", "sqlalchemy"),
-        *use_case(),
+        *("bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna", "fairlearn", "captum"),
+        *("prometheus_client", "psutil", "cyclonedx-python-lib"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features
 }

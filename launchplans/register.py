@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.cluster import Pods, choose
 from tasks.errors import ConfigError, EvergreenError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,13 +102,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(given: argparse.Namespace) -> None:
-    from tasks import cluster
-
     domain = _domain(given.domain)
     domain.require_complete()
-    cluster.choose(domain.pods)
+    choose(domain.pods)
     if given.push_images:
-        _push(domain.pods.registry)
+        _push(domain.pods)
         return
     asked = options(given.domain, given.project, given.version or version_of(ROOT, given.domain), given.config, given.dry_run)
     os.environ["DOCKER_HOST"] = _NOWHERE
@@ -117,18 +116,16 @@ def _run(given: argparse.Namespace) -> None:
     pyflyte(args=asked, prog_name="pyflyte")
 
 
-def _push(registry: str) -> None:
+def _push(pods: Pods) -> None:
     """Build and push the images of tasks, each named by its pins."""
-    from dataclasses import replace
-
     from flytekit.image_spec.image_spec import ImageBuildEngine
 
     import images
 
-    for image in (images.CPU, images.GPU):
-        named = replace(image, registry=registry)
-        print(named.image_name())
-        ImageBuildEngine.build(named)
+    for kind in (images.DATA, images.CPU, images.GPU):
+        image = images.at(kind, pods.registry, pods.indexes)
+        print(image.image_name())
+        ImageBuildEngine.build(image)
 
 
 def _domain(name: str):  # type: ignore[no-untyped-def]  # its module imports flytekit, which `--help` does without

@@ -56,6 +56,7 @@ class Pods:
 
     Attributes:
         registry: Where its images are pulled from, such as `registry.example.com/evergreen`.
+        indexes: Further package indexes for building images: a mirror, or one with PyTorch's build without CUDA, gigabytes smaller.
         accelerator: The GPU of tasks that ask for one, of `ACCELERATORS`; any GPU if empty.
         secrets: What pods are given as variables.
         templates: Kind (`cpu`, `gpu`), stage (`serving`) or task (`tasks.ingestion.task.ingest`) to the name of the `PodTemplate` that
@@ -63,6 +64,7 @@ class Pods:
     """
 
     registry: str = ""
+    indexes: tuple[str, ...] = ()
     accelerator: str = ""
     secrets: tuple[SecretVariable, ...] = ()
     templates: Mapping[str, str] = field(default_factory=dict)

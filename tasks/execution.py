@@ -57,7 +57,7 @@ def stage(
     cached: bool = True,
     also: tuple[str, ...] = (),
     resources: Resources = CPU,
-    image: ImageSpec = images.CPU,
+    image: ImageSpec | None = None,
     hours: float = 1.0,
     retries: int = 2,
     interruptible: bool = False,
@@ -71,7 +71,7 @@ def stage(
             (the newest day, the champion) is not cached.
         also: Modules whose code it uses without importing it; they count for the cache.
         resources: What its pod asks for, as request and limit.
-        image: The image of its pod.
+        image: The image of its pod; None for that of its stage.
         hours: Its pod is ended after this long.
         retries: Further attempts after a failure that is not the user's.
         interruptible: Whether it may run on a node that can be taken away.
@@ -106,7 +106,7 @@ def stage(
             shared_memory=processes.per_node > 1 or None,  # by which the GPUs of a node talk
             requests=asked_for,
             limits=asked_for,
-            container_image=replace(image, registry=pods.registry) if pods.registry else image,
+            container_image=images.at(image or _image_of(function.__module__), pods.registry, pods.indexes),
             accelerator=_accelerator(pods.accelerator) if resources.gpu else None,
             secret_requests=[_secret(each) for each in pods.secrets_of(name)],
             pod_template_name=pods.template(name, "gpu" if resources.gpu else "cpu"),
@@ -120,6 +120,11 @@ def stage(
         return made
 
     return decorate
+
+
+def _image_of(module: str) -> ImageSpec:
+    """Return the image of a stage's tasks, by the name of its module."""
+    return images.DATA if images.WITHOUT_TORCH & set(module.split(".")[:-1]) else images.CPU
 
 
 def _elastic(processes: Processes) -> Any:

@@ -143,11 +143,15 @@ def test_presets(name: str) -> None:
     assert made.enable_deck
 
 
+def image_of(name: str) -> ImageSpec:
+    return images.GPU if name in ON_GPU else images.DATA if name.split(".")[1] in images.WITHOUT_TORCH else images.CPU
+
+
 @every_task
 def test_a_gpu_is_asked_for_where_one_is_used(name: str) -> None:
     made = TASKS[name]
     assert made.resources.requests.gpu == ("1" if name in ON_GPU else None)
-    assert made.container_image is (images.GPU if name in ON_GPU else images.CPU)
+    assert made.container_image is image_of(name)
 
 
 @every_task

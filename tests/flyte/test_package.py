@@ -17,11 +17,10 @@ from flyteidl.admin.workflow_pb2 import WorkflowSpec
 from flyteidl.core.execution_pb2 import WorkflowExecution
 from flyteidl.core.tasks_pb2 import Resources
 
-import images
 from launchplans import development, production, staging, triggered
 from tasks.usecase.policy import ALERT_EMAILS
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
-from tests.flyte.test_interfaces import ON_GPU, UNCACHED
+from tests.flyte.test_interfaces import ON_GPU, UNCACHED, image_of
 from workflows.defaults import SOURCE
 
 pytestmark = pytest.mark.flyte
@@ -140,8 +139,7 @@ def test_cache_versions(package: Package) -> None:
 
 def test_images_are_named_by_their_pins(package: Package) -> None:
     for name, spec in package.tasks.items():
-        image = images.GPU if name in ON_GPU else images.CPU
-        assert spec.template.container.image == image.image_name()
+        assert spec.template.container.image == image_of(name).image_name()
         assert spec.template.container.args[0] == "pyflyte-fast-execute", "the code travels beside the image"
 
 

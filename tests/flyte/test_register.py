@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+import images
 from launchplans.domains import STAGING
 from tests.flyte.admin import Registered, flyte_admin
 from tests.flyte.entities import ROOT, TASKS, WORKFLOWS
-from tests.flyte.test_interfaces import ON_GPU
+from tests.flyte.test_interfaces import ON_GPU, image_of
 
 pytestmark = pytest.mark.flyte
 
@@ -115,8 +116,7 @@ def test_pods_find_their_lake_and_registry(registered: Registered) -> None:
 
 def test_images_come_from_the_domains_registry(registered: Registered) -> None:
     for name, template in containers(registered).items():
-        kind = "gpu" if named(name) in ON_GPU else "cpu"
-        assert re.fullmatch(rf"registry\.ours\.internal/evergreen/evergreen-{kind}:[\w-]+", template.container.image), name
+        assert template.container.image == images.at(image_of(named(name)), "registry.ours.internal/evergreen").image_name(), name
 
 
 def test_a_gpu_is_of_the_domains_kind(registered: Registered) -> None:
