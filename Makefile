@@ -162,8 +162,19 @@ lock: ## pin pyproject.toml's closure anew, with the sum of each file, in a virt
 	.lock-venv/bin/python -m images.closures
 	rm -rf .lock-venv
 
+# Not --quiet, which would let --strict pass what it does not show. The variable leaves away a line for authors of themes; SITE is for tests.
+docs: $(STAMP) ## build the site of documentation, with strict links, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(abspath $(or $(SITE),site))
+	@echo "$(or $(SITE),site)/index.html"
+
+pictures: $(STAMP) ## take the pictures of the documentation from a finished run and night, with a headless Chromium
+	@$(BIN)/python -m tests.e2e.pictures $(or $(EVERGREEN_HOME),.evergreen)
+
+docs-serve: $(STAMP) ## show the documentation on 127.0.0.1 while it is written; PORT=8000
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
+
 clean: ## remove everything that runs have left
-	rm -rf .evergreen
+	rm -rf .evergreen site
 
 distclean: clean ## remove the virtual environment and caches too
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -32,7 +32,7 @@ class BacktestRules(Record):
     least_gain_share: float = Field(gt=0, le=1, description="Recommended: of the gain of the shortest cadence over never, at least")
     most_promotions_share: float = Field(gt=0, le=1, description="Recommended: of its promotions, at most")
     most_beaten_share: float = Field(gt=0, le=1, description="Recommended: of the random schedules, those that do better, at most")
-    seed: int = 2013
+    seed: int = Field(2013, description="Seed of the random schedules")
 
 
 class Start(Record):

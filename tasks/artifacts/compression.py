@@ -39,10 +39,10 @@ class CompressionConfig(Record):
 class CompressionRules(Record):
     """What a smaller form may give up, by the upper bound of the paired difference. A missing (None) limit refuses."""
 
-    log_loss: float | None
-    calibration_error: float | None
-    segment_log_loss: float | None
-    segment_days: int | None
+    log_loss: float | None = Field(description="More than the original form's")
+    calibration_error: float | None = Field(description="More than the original form's")
+    segment_log_loss: float | None = Field(description="More than the original form's on any segment that decides")
+    segment_days: int | None = Field(description="Fewest days of a segment that decides")
 
 
 class Cost(Record):

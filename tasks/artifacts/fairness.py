@@ -45,7 +45,7 @@ class FairnessRules(Record):
     """Which groups count, and the limits of each attribute."""
 
     fewest_rows: int = Field(ge=1, description="Of a group; a smaller one is shown, and left out of the differences")
-    fewest_days: int = Field(ge=2)
+    fewest_days: int = Field(ge=2, description="Of a group, likewise")
     fewest_of_a_class: int = Field(ge=1, description="Rows of each label; a rate over fewer is chance")
     near: float = Field(ge=0, le=1, description="Share of the way to a limit from which on a person must look")
     limits: dict[str, FairnessLimits] = Field(description="By attribute")

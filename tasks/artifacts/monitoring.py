@@ -20,7 +20,7 @@ class DriftRules(Record):
     permutations: int = Field(ge=100, description="Most assignments of days that are looked at; all of them if they are fewer")
     classifier_days: int = Field(ge=4, description="Newest days that a classifier has to tell from those before")
     classifier_rows: int = Field(ge=200, description="Rows of a sample that it learns from")
-    seed: int = 2013
+    seed: int = Field(2013, description="Seed of the shuffles, and of the classifier and its sample")
 
 
 class QualityRules(Record):
@@ -55,7 +55,7 @@ class LabellingRules(Record):
     budget: int = Field(ge=0, description="Predictions queued a night")
     exploration_share: float = Field(gt=0, le=1, description="Of the budget, drawn at random from all: these labels stay unbiased")
     unusual_share: float = Field(ge=0, le=1, description="Of the rest, for unusual inputs; the others for uncertain predictions")
-    seed: int = 2013
+    seed: int = Field(2013, description="Seed of what is drawn at random")
 
 
 class TriggerRules(Record):

@@ -49,7 +49,7 @@ class SearchConfig(Settings):
     at_once: int = Field(ge=1, le=100, description="Networks that are trained side by side; later trials learn from them")
     fewest_before_pruning: int = Field(ge=1, description="Complete trials before one that does worse than their median is given up")
     space: list[Range] = Field(min_length=1)
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, description="Seed of the sampler")
 
     def steps(self, folds: int) -> int:
         """The steps that are enough for all trials on all folds: more, if some are given up, are never needed."""

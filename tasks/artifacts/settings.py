@@ -70,11 +70,11 @@ class BaselineConfig(Record):
     """How the baselines are trained."""
 
     lightgbm_rounds: int = Field(300, ge=1, le=10_000, description="Most boosting rounds; folds choose how many")
-    lightgbm_learning_rate: float = Field(0.05, gt=0, le=1)
-    lightgbm_leaves: int = Field(31, ge=2, le=1024)
+    lightgbm_learning_rate: float = Field(0.05, gt=0, le=1, description="Share of a tree that is added to the sum")
+    lightgbm_leaves: int = Field(31, ge=2, le=1024, description="Most leaves of a tree")
     logistic_c: float = Field(0.1, gt=0, description="Inverse strength of the L2 penalty")
     threads: int = Field(2, ge=1, le=64, description="Threads of LightGBM")
-    seed: int = Field(2013, ge=0)
+    seed: int = Field(2013, ge=0, description="Seed of LightGBM")
 
 
 class TrainingConfig(Settings):
@@ -101,7 +101,7 @@ class TrainingConfig(Settings):
 class Processes(Record):
     """How many processes train the network together; more than one run under torchrun, on a cluster by Kubeflow's operator."""
 
-    nodes: int = Field(1, ge=1)
+    nodes: int = Field(1, ge=1, description="Machines, each with as many processes")
     per_node: int = Field(1, ge=1, description="A GPU each")
 
     @property
@@ -130,35 +130,39 @@ class BatchRules(Record):
     weeks: int = Field(ge=1, description="Weeks before a day with which it is compared")
     fewest_weeks: int = Field(ge=1, description="Fewest of them that make a comparison")
     fewest_rows_a_day: int = Field(ge=1, description="Fewest rows of a usual day that make a comparison")
-    missing_days_warn: int
-    missing_days_stop: int
-    thin_day_share_warn: float
-    thin_day_share_stop: float
-    full_day_share_warn: float
-    full_day_share_stop: float
-    null_rise_warn: float
-    null_rise_stop: float
+    missing_days_warn: int = Field(description="Days without a row, or days that the newest is late, from which on it warns")
+    missing_days_stop: int = Field(description="The same, from which on it stops")
+    thin_day_share_warn: float = Field(description="A day's rows over the median of its weekday: at or below it warns")
+    thin_day_share_stop: float = Field(description="The same: at or below it stops")
+    full_day_share_warn: float = Field(description="A day's rows over the median of its weekday: at or above it warns")
+    full_day_share_stop: float = Field(description="The same: at or above it stops")
+    null_rise_warn: float = Field(description="Share of nulls of a column above the most that the same weekdays had: at or above it warns")
+    null_rise_stop: float = Field(description="The same: at or above it stops")
     fewest_values: int = Field(ge=2, description="A column that never had fewer distinct values a day must not be constant")
-    scale_warn: float
-    scale_stop: float
-    level_warn: float
-    level_stop: float
+    scale_warn: float = Field(
+        description="How far the logarithm of a column's deviation leaves its range, in widths of that: at or above it warns"
+    )
+    scale_stop: float = Field(description="The same: at or above it stops")
+    level_warn: float = Field(description="How far a column's median leaves its range, in widths of that: at or above it warns")
+    level_stop: float = Field(description="The same, on one day: at or above it stops")
     level_days: int = Field(ge=2, description="Days in a row for which a level stays away")
-    held_level_stop: float
-    new_values_stop: int
-    few_values: int
+    held_level_stop: float = Field(description="The same, on each of `level_days` in a row: at or above it stops")
+    new_values_stop: int = Field(description="Categories of a column that no day before had: as many on one day stop")
+    few_values: int = Field(description="Columns with no more categories than this warn when one that every day had is gone")
     label_correlation: float = Field(gt=0, lt=1, description="Columns that usually go with the label by more are watched")
-    label_share_warn: float
-    label_share_stop: float
-    repeated_share_stop: float
-    gap_readings_warn: int
-    stale_hours_warn: float
-    stale_hours_stop: float
-    newest_share_warn: float
-    quarantined_share_warn: float
-    quarantined_share_stop: float
-    quarantined_day_share_warn: float
-    quarantined_day_share_stop: float
+    label_share_warn: float = Field(description="Correlation of such a column with the label over the usual: at or below it warns")
+    label_share_stop: float = Field(description="The same: at or below it stops")
+    repeated_share_stop: float = Field(description="Rows of a day that repeat a key: at or above it stops; any warns")
+    gap_readings_warn: int = Field(description="Instants of a day without a reading, against the usual: as many warn")
+    stale_hours_warn: float = Field(description="Age of the newest reading at the clock from which on it warns")
+    stale_hours_stop: float = Field(description="The same, from which on it stops")
+    newest_share_warn: float = Field(
+        description="Readings that came since the day before the newest, over those that are due: below it warns"
+    )
+    quarantined_share_warn: float = Field(description="Rows set aside of all that were read: at or above it warns")
+    quarantined_share_stop: float = Field(description="The same: at or above it stops")
+    quarantined_day_share_warn: float = Field(description="Rows set aside of those of one day: at or above it warns")
+    quarantined_day_share_stop: float = Field(description="The same: at or above it stops")
 
 
 class SegmentRules(Record):
@@ -177,13 +181,13 @@ class SegmentRules(Record):
 class PromotionRules(Record):
     """What a candidate must show. A missing (None) threshold refuses."""
 
-    lightgbm_log_loss_ratio: float | None
-    logistic_gain: float | None
+    lightgbm_log_loss_ratio: float | None = Field(description="The candidate's log-loss over LightGBM's, at most")
+    logistic_gain: float | None = Field(description="Log-loss below logistic regression's; the gain must be above it")
     incumbent_gain: float | None = Field(description="Log-loss; the lower bound of the paired gain must be above it")
     segment_loss: float | None = Field(description="Share of the champion's log-loss by which a segment may be worse")
     segment_days: int | None = Field(description="Fewest days of a segment that decides")
     segment_rows: int | None = Field(description="Fewest rows of a segment that decides by not being shown no worse")
     level: float | None = Field(description="Chance that any segment is called worse for certain where none is")
-    review_first_model: bool
-    review_changed_features: bool
-    review_changed_contract: bool
+    review_first_model: bool = Field(description="Whether a person must approve a model that has no champion to be held against")
+    review_changed_features: bool = Field(description="Whether a person must approve other features than the champion's")
+    review_changed_contract: bool = Field(description="Whether a person must approve another data contract than the champion's")

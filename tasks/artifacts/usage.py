@@ -53,11 +53,11 @@ class TaskUsage(Record):
 class Prices(Record):
     """What a cluster bills for what pods ask for, over the time that they run; energy comes on top."""
 
-    currency: str
-    cpu_core_hour: float = Field(ge=0)
-    memory_gib_hour: float = Field(ge=0)
-    gpu_hour: float = Field(ge=0)
-    energy_kwh: float = Field(ge=0)
+    currency: str = Field(description="What the prices are in")
+    cpu_core_hour: float = Field(ge=0, description="Of a core that a pod asks for, by the hour")
+    memory_gib_hour: float = Field(ge=0, description="Of a GiB of memory that it asks for, by the hour")
+    gpu_hour: float = Field(ge=0, description="Of a GPU that it asks for, by the hour")
+    energy_kwh: float = Field(ge=0, description="Of the energy that its devices took, by the kilowatt hour")
 
     def of(self, asked: Request, seconds: float, energy_joules: float | None) -> float:
         """Return the cost of a pod."""

@@ -26,10 +26,19 @@ from tasks.artifacts.usage import Prices
 from tasks.artifacts.vocabulary import Vocabulary
 
 USE_CASE = "nyc-late-flights"
+"""What reports, cards and the dossier call the use case."""
+
 NAMES = Vocabulary(row="flight", rows="flights")
+"""What a row of the main table is called where people read."""
+
 MODEL_NAME = "nyc-late-flights"
+"""The name that versions are registered under, and that answers of the service carry."""
+
 OWNER = "flight-operations"
+"""Who answers for the model: a label of every execution, and a line of the model card."""
+
 ALERT_EMAILS = ("flight-operations@example.com",)
+"""Who is told of a run that failed, in staging and in production: an example, so put your own here."""
 
 LABELS_COMPLETE_AFTER_HOURS = 12
 """A local day is labelled when this many hours have passed since its end: by then all but a handful have landed."""
@@ -105,7 +114,7 @@ BATCH = BatchRules(
     stale_hours_warn=6,  # older readings are no feature any more
     stale_hours_stop=72,  # an outage, as with three missing days
     newest_share_warn=0.75,  # one station of three is silent
-    quarantined_share_warn=0.001,
+    quarantined_share_warn=0.001,  # one row in a thousand is worth a look
     quarantined_share_stop=0.05,  # one row in twenty wrong is a broken feed, not bad luck
     quarantined_day_share_warn=0.05,  # of one day: a year hides a day
     quarantined_day_share_stop=0.6,  # what is left is no sample of the day; a day delivered twice keeps a whole copy
@@ -119,7 +128,7 @@ SEGMENT_RULES = SegmentRules(
     smallest_share=0.05,  # smaller ones cannot be confirmed in two weeks
     least_excess=0.01,  # log-loss; less would not be worth a person's time
     most_found=5,  # the worst of ten pairs, most of which overlap
-    level=0.05,
+    level=0.05,  # one search in twenty confirms a segment that is none
 )
 
 PROMOTION = PromotionRules(
@@ -225,7 +234,7 @@ MONITORING = MonitoringRules(
         oldest_days=56,  # a model of eight weeks ago is worse for certain: a person should look why none was better
         drift_groups=["schedule", "state"],  # weather turns with the season, and no model is better for it
         alarms_needed=2,  # one night's alarm may be the day's
-        alarms_of=3,
+        alarms_of=3,  # a night between two alarms may be quiet
         cool_down_days=3,  # what evidence asks for between two weekly candidates waits for as long as a fault takes to be mended
         most_missed_nights=14,  # two weeks are caught up in a minute
         lease_hours=24.0,  # a training may take six, and begins anew when its machine is taken away
@@ -267,6 +276,8 @@ DATA_VALUE = DataValueRules(
 )
 
 GOLDEN_ROWS = 1_000
+"""Rows of the evaluation days on which what is served is compared with the training code: in a second."""
+
 PACKAGE_TOLERANCE = 1e-5
 """Largest difference in probability between the package and the training code: float32 through another runtime."""
 

@@ -24,7 +24,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 TOP_LEVEL = {
     *(*PACKAGES, "tests", "docs", "deploy"),
-    *("Makefile", "pyproject.toml", "requirements.lock", "README.md", "LICENSE", "CHANGELOG.md", "mkdocs.yml"),
+    *(
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "mkdocs.yml",
+    ),
     *(".ci", ".github", ".gitignore", ".flyteignore"),
 }
 
