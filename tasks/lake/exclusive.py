@@ -63,7 +63,7 @@ def change(uri: str, schema: pl.Schema, draft: Callable[[pl.LazyFrame], Change[T
 
     told, has_many = tables.commit(uri, work)
     if has_many:
-        tables.compact(uri)
+        tables.compact_if_free(uri)
     return told
 
 

@@ -10,13 +10,15 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlparse
+from uuid import uuid4
 
 import polars as pl
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from tasks.errors import LakeError, StorageError
@@ -26,6 +28,8 @@ _T = TypeVar("_T")
 DAY = "batch_day"
 _ATTEMPTS = 8
 _MANY_FILES = 32
+_SMALL_BYTES = 100 * 2**20  # Delta merges files up to that size
+_MARK = "evergreen.compaction"
 
 SETTINGS = {
     # Delta forgets versions after 30 days by default; a snapshot has to be read for as long as a model names it.
@@ -180,9 +184,18 @@ def version_of(uri: str) -> int:
 
 
 def where(days: Iterable[date], table: str | None = None) -> str:
-    """Return the predicate of some days, of one table where several share a Delta table."""
-    listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
-    return f"{DAY} IN ({listed})" + (f" AND table = '{table}'" if table else "")
+    """Return the predicate of some days, of one table where several share a Delta table.
+
+    It begins with the range that they span: of a list of more than 20 values Delta cannot tell that another writer's days are not in
+    it, and calls writers of other days a conflict.
+    """
+    wanted = sorted({*days})
+    if not wanted:
+        return "false"
+    told = f"{DAY} >= '{wanted[0].isoformat()}' AND {DAY} <= '{wanted[-1].isoformat()}'"
+    if (wanted[-1] - wanted[0]).days >= len(wanted):
+        told += f" AND {DAY} IN ({', '.join(repr(day.isoformat()) for day in wanted)})"
+    return told + (f" AND table = '{table}'" if table else "")
 
 
 def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> int:
@@ -211,7 +224,7 @@ def replace(uri: str, rows: pl.DataFrame, predicate: str) -> int:
     """
     table = _write(uri, rows, predicate, partition_by=None)
     if len(table.file_uris()) > _MANY_FILES:
-        compact(uri)
+        compact_if_free(uri)
         return version_of(uri)
     return table.version()
 
@@ -289,6 +302,9 @@ def _require_same_schema(uri: str, table: DeltaTable, rows: pl.DataFrame) -> Non
 def compact(uri: str) -> int:
     """Merge the small files of each partition in one commit; rows and versions stay, and a version more may be there.
 
+    Two at once would leave every row twice: delta-rs 1.6 sees no conflict between them. So each first writes its mark into the table's
+    settings, which counts only on the version that was read, and which any other that was begun before is in conflict with.
+
     Returns:
         How many files were merged into fewer.
 
@@ -296,7 +312,26 @@ def compact(uri: str) -> int:
         LakeError: If the table is missing or damaged, or stays in conflict with another writer.
         StorageError: If the disk is full or not writable.
     """
-    return commit(uri, lambda table: int(_there(uri, table).optimize.compact()["numFilesRemoved"]))
+    return commit(uri, lambda table: _merge(uri, _there(uri, table)))
+
+
+def compact_if_free(uri: str) -> None:
+    """As `compact`; but if another writer comes between, it is left to the next one that sees as many files."""
+
+    def work(table: DeltaTable | None) -> None:
+        with suppress(CommitFailedError):
+            _merge(uri, _there(uri, table))
+
+    commit(uri, work)
+
+
+def _merge(uri: str, table: DeltaTable) -> int:
+    small = _listed(table)[1].filter(pl.col("size_bytes") < _SMALL_BYTES)
+    if small.height <= (small.get_column(DAY).n_unique() if DAY in small.columns else 1):
+        return 0
+    once = CommitProperties(max_commit_retries=0)
+    table.alter.set_table_properties({_MARK: uuid4().hex}, raise_if_not_exists=False, commit_properties=once)
+    return int(table.optimize.compact()["numFilesRemoved"])
 
 
 def vacuum(uri: str, versions: Sequence[int], keep: timedelta) -> int:

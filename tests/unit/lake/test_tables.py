@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from tasks.errors import LakeError, StorageError
@@ -215,3 +216,47 @@ def test_many_small_files_become_one_and_old_versions_stay(uri: str, monkeypatch
     assert len(table.file_uris()) <= 3
     assert sorted(tables.scan(uri).collect()["value"]) == list(range(6))
     assert sorted(tables.scan(uri, 2).collect()["value"]) == [0, 1]
+
+
+@pytest.mark.parametrize("partition", [[tables.DAY], None], ids=["days apart", "small"])
+@pytest.mark.parametrize("between", ["a compaction", DAYS[3], DAYS[0]], ids=["a compaction", "another day", "the same day"])
+def test_a_compaction_that_another_writer_overtakes_begins_again(
+    uri: str, naps: list[float], monkeypatch: pytest.MonkeyPatch, partition: list[str] | None, between: str | date
+) -> None:
+    """Two of delta-rs's own at once leave every row twice."""
+    for n in range(6):  # two files a day
+        write_deltalake(uri, rows(DAYS[n % 3], x=n).to_arrow(), mode="append", partition_by=partition)
+    opened = [tables.open_table(uri)]  # what the compaction has in its hand while the other writes
+    if isinstance(between, date):
+        tables._write(uri, rows(between, x=9), tables.where([between]), partition)
+    else:
+        tables.compact(uri)
+    before, real = held(uri), tables.open_table
+    monkeypatch.setattr(tables, "open_table", lambda place, version=None: opened.pop() if opened else real(place, version))
+    tables.compact(uri)
+    assert held(uri) == before
+    compacted = real(uri)
+    assert compacted is not None
+    assert len(compacted.file_uris()) == (len({day for _, day in before}) if partition else 1)
+
+
+def test_a_table_that_is_only_added_to_is_compacted_too(uri: str) -> None:
+    for day in DAYS:
+        write_deltalake(uri, rows(day).to_arrow(), mode="append", configuration={"delta.appendOnly": "true"})
+    assert tables.compact(uri) == len(DAYS)
+    assert held(uri) == [(1, day) for day in DAYS]
+
+
+def test_a_compaction_in_passing_gives_way(uri: str, naps: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    tables.overwrite(uri, rows(*DAYS))
+    monkeypatch.setattr(tables, "_merge", Writer(99, CommitFailedError("conflict")))
+    tables.compact_if_free(uri)
+    assert naps == []
+
+
+def test_large_files_are_left_alone(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(3):
+        write_deltalake(uri, rows(DAYS[0], x=n).to_arrow(), mode="append")
+    monkeypatch.setattr(tables, "_SMALL_BYTES", 10)
+    assert tables.compact(uri) == 0
+    assert tables.version_of(uri) == 2
