@@ -42,6 +42,9 @@ backfill: $(STAMP) ## bring days up to date, with features and scores; FIRST=201
 night: $(STAMP) ## ingest, validate and add features for the days that are new; AS_OF= SOURCE=
 	@$(BIN)/pyflyte run workflows/night.py night $(INPUTS)
 
+load: $(STAMP) ## fill a lake with years of history as night does, block by block; on a cluster many pods at once; AS_OF= SOURCE=
+	@$(BIN)/pyflyte run workflows/load.py load $(CLOCK)
+
 data-card: $(STAMP) ## what the data are and hold, as Markdown and HTML; AS_OF= SOURCE=
 	@$(BIN)/pyflyte run workflows/data_card.py data_card $(INPUTS)
 

@@ -42,11 +42,14 @@ def accepted(parsed: Mapping[str, pl.DataFrame]) -> dict[str, pl.LazyFrame]:
     return {name: frame.filter(pl.col(REASONS).list.len() == 0).drop(REASONS).lazy() for name, frame in parsed.items()}
 
 
+def profiling() -> store.Definition:
+    """Bind the use case to its profiles."""
+    return store.Definition(TABLES, {table.name: source.day_of(table) for table in TABLES if table.is_daily}, source.known_by, "1")
+
+
 def judged(snapshot: DataSnapshot, lake: str) -> ValidationReport:
     """Validate a snapshot, with the profiles that the lake keeps."""
-    days = {table.name: source.day_of(table) for table in TABLES if table.is_daily}
-    profiles = store.profiles(snapshot, lake, TABLES, days, source.known_by, "1")
-    return batch.validate(snapshot, profiles, manifest.read(snapshot), TABLES, policy.BATCH)
+    return batch.validate(snapshot, store.profiles(snapshot, lake, profiling()), manifest.read(snapshot), TABLES, policy.BATCH)
 
 
 def write_feed(folder: Path, raw: dict[str, pl.DataFrame]) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from tasks.artifacts.record import Record, SuiteCondition
+from tasks.artifacts.record import Record, SuiteCondition, Window
 
 
 class TableVersion(Record):
@@ -45,6 +45,14 @@ class DataSnapshot(Record):
     def table(self, name: str) -> TableVersion:
         """Return one table's version."""
         return next(table for table in self.tables if table.name == name)
+
+
+class FilledBlock(Record):
+    """What one of several processes brought to the lake."""
+
+    block: Window
+    days: int = Field(description="Days, of each table, that were missing or stale and were brought")
+    rows: int = Field(description="That these days have now")
 
 
 class Severity(StrEnum):

@@ -98,6 +98,14 @@ class TrainingConfig(Settings):
     group_thresholds: str = Field("", description="Sensitive attribute whose groups get a threshold each; empty for one for all")
 
 
+class LoadRules(Record):
+    """How a lake is filled by several pods: into which blocks the days are cut, and how many blocks are under way at once."""
+
+    ingest_days: int = Field(ge=1, description="Most days of a block that a pod ingests and profiles")
+    feature_days: int = Field(ge=1, description="Most days of a block whose features a pod builds")
+    at_once: int = Field(ge=1, description="Most pods at once, of each map")
+
+
 class Processes(Record):
     """How many processes train the network together; more than one run under torchrun, on a cluster by Kubeflow's operator."""
 

@@ -8,8 +8,9 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from tasks.artifacts.data import DataSnapshot, TableVersion
-from tasks.lake import content, derived, ledger, manifest, tables
+from tasks.artifacts.data import DataSnapshot, FilledBlock, TableVersion
+from tasks.artifacts.record import Window
+from tasks.lake import blocks, content, derived, ledger, manifest, tables
 from tasks.lake.derived import Derived
 from tasks.lake.ledger import UNDATED
 from tasks.lake.snapshots import KnownBy, read_snapshot
@@ -50,13 +51,41 @@ def bring_up(snapshot: DataSnapshot, lake: str, definition: Definition) -> tuple
         StorageError: If the lake cannot be written.
     """
 
+    inputs = _inputs(snapshot, definition)
+    version, built = derived.bring_up(lake, snapshot, _table(snapshot, definition), inputs)
+    return version, list(inputs), built
+
+
+def plan(snapshot: DataSnapshot, lake: str, definition: Definition, most: int) -> list[Window]:
+    """Return the blocks of days whose features are missing or stale, and begin the table. Raises as `bring_up` does.
+
+    Args:
+        snapshot: Validated data.
+        lake: Folder or URI of the lake.
+        definition: What to build.
+        most: The most days of a block.
+    """
+    return blocks.cover(derived.begin(lake, snapshot, _table(snapshot, definition), _inputs(snapshot, definition)), most)
+
+
+def fill(snapshot: DataSnapshot, lake: str, definition: Definition, block: Window) -> FilledBlock:
+    """Build the features of one block of days, while others may build other blocks. Raises as `bring_up` does.
+
+    Args:
+        snapshot: Validated data.
+        lake: Folder or URI of the lake.
+        definition: What to build.
+        block: The days; of those before it only `lookback` are read.
+    """
+    return derived.fill(lake, snapshot, _table(snapshot, definition), _inputs(snapshot, definition), block)
+
+
+def _table(snapshot: DataSnapshot, definition: Definition) -> Derived:
     def build(first: date, last: date) -> pl.DataFrame:
         raw = read_snapshot(snapshot, definition.known_by, (first - definition.lookback, last))
         return definition.build(raw, (first, last)).collect()
 
-    inputs = _inputs(snapshot, definition)
-    version, built = derived.bring_up(lake, snapshot, Derived(FEATURES, definition.version, build), inputs)
-    return version, list(inputs), built
+    return Derived(FEATURES, definition.version, build)
 
 
 def table_version(lake: str, version: int, days: Sequence[date]) -> TableVersion:

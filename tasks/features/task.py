@@ -6,7 +6,8 @@ from typing import Annotated
 
 from flytekit import HashMethod
 
-from tasks.artifacts.data import DataSnapshot, TableVersion
+from tasks.artifacts.data import DataSnapshot, FilledBlock, TableVersion
+from tasks.artifacts.record import Window
 from tasks.execution import lake_uri, publish, stage
 from tasks.frames import LazyFrame, rows_hash
 from tasks.usecase.features import Features
@@ -44,6 +45,32 @@ def add_features(snapshot: DataSnapshot) -> TableVersion:
 
     version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
     return store.table_version(lake_uri(), version, days)
+
+
+@stage(cached=False)
+def plan_features(snapshot: DataSnapshot, block_days: int) -> list[Window]:
+    """Return the blocks of days whose features are missing in the lake or stale.
+
+    Args:
+        snapshot: Validated data.
+        block_days: The most days of a block.
+    """
+    from tasks.features import store
+
+    return store.plan(snapshot, lake_uri(), _definition(), block_days)
+
+
+@stage(cached=False)
+def build_block(block: Window, snapshot: DataSnapshot) -> FilledBlock:
+    """Build the features of one block of days into the lake, beside others who build other blocks.
+
+    Args:
+        block: The days.
+        snapshot: Validated data.
+    """
+    from tasks.features import store
+
+    return store.fill(snapshot, lake_uri(), _definition(), block)
 
 
 def _definition():  # type: ignore[no-untyped-def]  # a plain module's record, imported when a task runs

@@ -45,10 +45,8 @@ def ingest(source: Source, lake: str, as_of: datetime) -> DataSnapshot:
         LakeError: If a table is damaged.
         StorageError: If the lake cannot be written.
     """
-    run = _Ingest(source, lake, as_of)
-    for table in source.tables:
-        if not table.is_daily:
-            run.fill(table)
+    run = Run(source, lake, as_of)
+    run.read_references()
     main, *others = (table for table in source.tables if table.is_daily)
     run.bring_up(main, is_main=True)
     run.write_references()
@@ -57,7 +55,7 @@ def ingest(source: Source, lake: str, as_of: datetime) -> DataSnapshot:
     return take(source, lake, as_of, run.entries, run.references)
 
 
-class _Ingest:
+class Run:
     """One run: what it has read and found, and the ledger as it goes."""
 
     def __init__(self, source: Source, lake: str, as_of: datetime) -> None:
@@ -80,8 +78,13 @@ class _Ingest:
 
     # --- tables without days -----------------------------------------------------------------------------------------
 
-    def fill(self, table: Table) -> None:
-        """Read a table without days, unless the lake has it as the source does."""
+    def read_references(self) -> None:
+        """Read the tables without days; from the lake if that has them as the source does."""
+        for table in self.source.tables:
+            if not table.is_daily:
+                self._read_reference(table)
+
+    def _read_reference(self, table: Table) -> None:
         [file] = self.source.files(table)
         if self._is_unchanged(table, UNDATED, file):
             self.references[table.name] = tables.scan(f"{self.lake}/{table.name}").collect().lazy()
@@ -117,19 +120,31 @@ class _Ingest:
                 written += self._write(table, stretch, _of_days(batch, stretch))
             gone = [day for name, day in self.entries if name == table.name and day not in batch.files]
         else:
-            dated = {file.day: file for file in files if file.day is not None}
             if is_main:
-                first = [file for day, file in dated.items() if day <= self.as_of.date()][:1]
-                self._require_within(table, list(dated), read_daily(self.source, table, first))
-            due = [day for day, file in dated.items() if self._is_due(table, day, file)]
-            for stretch in _stretches(due):
-                written += self._write(table, stretch, read_daily(self.source, table, [dated[day] for day in stretch]))
+                self.require_within(table, files)
+            due = self.due(table, files)
+            written = self.write(table, due, files)
             # A feed may drop its old files; another source's days are none of this one's.
             gone = [day for (name, day), e in self.entries.items() if name == table.name and e.source != self.source.name]
         self._remove(table, gone)
         if not tables.exists(f"{self.lake}/{table.name}"):  # a table of which nothing is known yet
             tables.overwrite_days(f"{self.lake}/{table.name}", pl.DataFrame(schema=types(table.schema) | {tables.DAY: pl.Date()}), [])
         log.info("%s: %d days read, %d written", table.name, len(due), written)
+
+    def due(self, table: Table, files: Sequence[SourceFile]) -> list[date]:
+        """Return the days of a feed that are to be read, in their order."""
+        return [file.day for file in files if file.day is not None and self._is_due(table, file.day, file)]
+
+    def write(self, table: Table, days: Sequence[date], files: Sequence[SourceFile]) -> int:
+        """Read days of a feed, and write those whose rows differ from what the lake holds; return how many."""
+        dated = {file.day: file for file in files}
+        return sum(self._write(table, part, read_daily(self.source, table, [dated[day] for day in part])) for part in _stretches(days))
+
+    def require_within(self, table: Table, files: Sequence[SourceFile]) -> None:
+        """Raise a ClockError unless the clock is within the days of a feed, and something of it was known."""
+        days = [file.day for file in files if file.day is not None]
+        first = [file for file in files if file.day is not None and file.day <= self.as_of.date()][:1]
+        self._require_within(table, days, read_daily(self.source, table, first))
 
     def _require_within(self, table: Table, days: Sequence[date], batch: Batch) -> None:
         if not days:

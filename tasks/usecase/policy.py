@@ -15,6 +15,7 @@ from tasks.artifacts.settings import (
     BaselineConfig,
     BatchRules,
     Costs,
+    LoadRules,
     NetworkConfig,
     Outcome,
     Processes,
@@ -45,6 +46,13 @@ LABELS_COMPLETE_AFTER_HOURS = 12
 
 TRAINING = TrainingConfig(network=NetworkConfig(), baselines=BaselineConfig())
 """Defaults of training; see `tasks/artifacts/settings.py` for every setting, its meaning and its range."""
+
+LOAD = LoadRules(
+    ingest_days=31,  # one commit: half a second of work for 30,000 flights, a minute for a hundred times as many
+    feature_days=92,  # each block reads the month before it too: a quarter costs a third more, a month twice
+    at_once=16,  # writers of other days do not conflict, but each commit waits for those before it
+)
+"""How `make load` cuts history into what several pods bring side by side; nights stay in one. See docs/operations/sizing.md."""
 
 PROCESSES = Processes(nodes=1, per_node=1)
 """Who trains the network: one device is enough for a few million rows."""

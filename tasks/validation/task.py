@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts.data import DataSnapshot, Override, Severity, ValidationReport
-from tasks.artifacts.record import SuiteCondition
+from tasks.artifacts.data import DataSnapshot, FilledBlock, Override, Severity, ValidationReport
+from tasks.artifacts.record import SuiteCondition, Window
 from tasks.edges import Snapshot, scratch
 from tasks.errors import BatchAnomaly
 from tasks.execution import LIGHT, lake_uri, publish, stage
@@ -24,6 +24,32 @@ def find_overrides(snapshot: DataSnapshot) -> list[Override]:
 
     last = snapshot.as_of.date()
     return [o for o in overrides.read(lake_uri()) if o.day is None or snapshot.first_day <= o.day <= last]
+
+
+@stage(cached=False)
+def plan_profiles(snapshot: DataSnapshot, block_days: int) -> list[Window]:
+    """Return the blocks of days of which the profiles that `validate` reads are missing or stale.
+
+    Args:
+        snapshot: What was ingested.
+        block_days: The most days of a block.
+    """
+    from tasks.validation import store
+
+    return store.plan(snapshot, lake_uri(), _definition(), block_days)
+
+
+@stage(cached=False)
+def profile_block(block: Window, snapshot: DataSnapshot) -> FilledBlock:
+    """Profile one block of days, beside others who profile other blocks.
+
+    Args:
+        block: The days.
+        snapshot: What was ingested.
+    """
+    from tasks.validation import store
+
+    return store.fill(snapshot, lake_uri(), _definition(), block)
 
 
 @stage()
@@ -133,10 +159,16 @@ def write_data_card(snapshot: DataSnapshot) -> FlyteDirectory:
 
 
 def _profiles(snapshot: DataSnapshot):  # type: ignore[no-untyped-def]  # frames of a package imported when a task runs
+    from tasks.validation import store
+
+    return store.profiles(snapshot, lake_uri(), _definition())
+
+
+def _definition():  # type: ignore[no-untyped-def]  # a plain module's record, imported when a task runs
     from tasks.caching import version_of
     from tasks.usecase import contract, source
     from tasks.validation import profile, store
 
     days = {table.name: source.day_of(table) for table in contract.TABLES if table.is_daily}
     version = " ".join(map(version_of, (profile.__name__, contract.__name__, source.__name__)))
-    return store.profiles(snapshot, lake_uri(), contract.TABLES, days, source.known_by, version)
+    return store.Definition(contract.TABLES, days, source.known_by, version)

@@ -26,6 +26,12 @@ pytestmark = pytest.mark.flyte
 
 UNCACHED = {
     "tasks.ingestion.task.ingest": "writes the lake",
+    "tasks.ingestion.task.plan_ingest": "reads the lake, and writes what is not of days",
+    "tasks.ingestion.task.ingest_block": "writes the lake",
+    "tasks.validation.task.plan_profiles": "reads the lake, and begins its tables",
+    "tasks.validation.task.profile_block": "writes the lake",
+    "tasks.features.task.plan_features": "reads the lake, and begins its table",
+    "tasks.features.task.build_block": "writes the lake",
     "tasks.ingestion.task.tidy": "changes the lake",
     "tasks.registry.task.trace": "reads the registry",
     "tasks.registry.task.named_versions": "reads the registry",

@@ -146,3 +146,17 @@ def test_a_store_that_was_removed_is_filled_again(lake: str) -> None:
     shutil.rmtree(f"{lake}/{store.FEATURES}")
     _, _, built = store.bring_up(snapshot(lake, DAYS[4]), lake, DEFINITION)
     assert built == 5
+
+
+def test_blocks_read_no_further_back_than_they_must_and_give_the_same(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[tuple[date, date]]()
+    real = store.read_snapshot
+    monkeypatch.setattr(store, "read_snapshot", lambda taken, known, days: (read.append(days), real(taken, known, days))[1])
+    taken = snapshot(lake, DAYS[9])
+    planned = store.plan(taken, lake, DEFINITION, 4)
+    assert [(found.first_day, found.last_day) for found in planned] == [(DAYS[1], DAYS[4]), (DAYS[5], DAYS[8]), (DAYS[9], DAYS[9])]
+    assert [store.fill(taken, lake, DEFINITION, one).days for one in reversed(planned)] == [1, 4, 4]
+    assert read == [(first - LOOKBACK, last) for first, last in BUILT]
+    version, days, built = store.bring_up(taken, lake, DEFINITION)
+    assert (built, store.plan(taken, lake, DEFINITION, 4)) == (0, [])
+    assert totals(lake, version, days) == expected(AMOUNTS, 10)

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.record import Window
+from tasks.errors import LakeError
 from tasks.lake import derived, tables
 from tasks.lake.derived import Derived
 
@@ -107,3 +109,82 @@ def test_other_columns_make_every_day_again_and_leave_old_versions(is_small: boo
     back, made = derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs())
     assert made == 10
     assert tables.scan(uri, back).collect()["value"].to_list() == [1] * 20
+
+
+# --- side by side -----------------------------------------------------------------------------------------------------
+
+
+def block(first: int, last: int) -> Window:
+    return Window(first_day=DAYS[first], last_day=DAYS[last])
+
+
+def test_blocks_give_what_one_run_gives(is_small: bool, tmp_path: Path) -> None:
+    lake, builder = str(tmp_path), Builder()
+    table = Derived("twice", "1", builder, is_small)
+    assert derived.begin(lake, SNAPSHOT, table, inputs()) == DAYS[1:]
+    assert builder.asked == [(DAYS[0], DAYS[0])]  # so that the table is there, with its columns
+    for one in (block(6, 9), block(1, 5)):
+        done = derived.fill(lake, SNAPSHOT, table, inputs(), one)
+        days = (one.last_day - one.first_day).days + 1
+        assert (done.block, done.days, done.rows) == (one, days, 2 * days)
+    assert derived.begin(lake, SNAPSHOT, table, inputs()) == []
+    assert derived.bring_up(lake, SNAPSHOT, table, inputs())[1] == 0
+    rows = tables.scan(f"{lake}/twice").collect().sort("batch_day")
+    assert rows.equals(Builder()(DAYS[0], DAYS[9]))
+
+
+def test_a_block_makes_its_due_days_alone(is_small: bool, tmp_path: Path) -> None:
+    lake, builder = str(tmp_path), Builder()
+    derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(), is_small), inputs())
+    done = derived.fill(lake, SNAPSHOT, Derived("twice", "1", builder, is_small), inputs(changed=(1, 4, 5, 9)), block(3, 9))
+    assert builder.asked == [(DAYS[4], DAYS[5]), (DAYS[9], DAYS[9])]
+    assert done.days == 3
+
+
+def test_other_columns_begin_the_table_anew_before_blocks_are_made(is_small: bool, tmp_path: Path) -> None:
+    def more(first: date, last: date) -> pl.DataFrame:
+        return Builder(2)(first, last).with_columns(added=pl.lit(1.5))
+
+    lake = str(tmp_path)
+    derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs())
+    later, table = dict.fromkeys(DAYS, "new code"), Derived("twice", "2", more, is_small)
+    assert derived.begin(lake, SNAPSHOT, table, later) == DAYS[1:]
+    derived.fill(lake, SNAPSHOT, table, later, block(1, 9))
+    assert tables.scan(f"{lake}/twice").collect().columns == ["batch_day", "value", "added"]
+    assert derived.bring_up(lake, SNAPSHOT, table, later)[1] == 0
+
+
+@pytest.mark.parametrize("is_small", [False], indirect=True, ids=["a file a day"])
+def test_a_block_of_other_columns_is_refused(is_small: bool, tmp_path: Path) -> None:
+    """Of two that begin a table anew at once, one would empty what the other has made."""
+    lake = str(tmp_path)
+    derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(1)), inputs())
+    other = Derived("twice", "2", lambda first, last: Builder()(first, last).with_columns(added=1))
+    with pytest.raises(LakeError, match="must keep its schema"):
+        derived.fill(lake, SNAPSHOT, other, dict.fromkeys(DAYS, "new code"), block(1, 9))
+    assert tables.scan(f"{lake}/twice").collect().height == 20
+
+
+def test_another_run_of_the_same_days_between_is_seen(is_small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other writes its rows and its ledger between our rows and our ledger."""
+    lake, uri, write = str(tmp_path), f"{tmp_path}/twice", derived.ledger.write
+    derived.begin(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs())
+
+    def late(*arguments: object) -> None:
+        monkeypatch.setattr(derived.ledger, "write", write)
+        derived.bring_up(lake, SNAPSHOT, Derived("twice", "1", Builder(2), is_small), inputs(changed=(3,)))
+        write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(derived.ledger, "write", late)
+    derived.fill(lake, SNAPSHOT, Derived("twice", "1", Builder(1), is_small), inputs(), block(1, 9))
+    assert tables.scan(uri).collect()["value"].to_list() == [1] * 20
+    assert derived.due(lake, Derived("twice", "1", Builder(), is_small), inputs()) == []
+
+
+def test_others_without_end_are_a_lake_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, table = str(tmp_path), Derived("twice", "1", Builder(1))
+    derived.begin(lake, SNAPSHOT, table, inputs())
+    monkeypatch.setattr(derived.content, "by_day", lambda rows: {DAYS[0]: (rows.height, str(next(counted)))})
+    counted = iter(range(99))
+    with pytest.raises(LakeError, match="one run at a time must make twice"):
+        derived.fill(lake, SNAPSHOT, table, inputs(), block(1, 2))
