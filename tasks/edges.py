@@ -13,12 +13,16 @@ from flytekit import HashMethod, current_context
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.data import DataSnapshot, TableDay
 from tasks.artifacts.training import VARIES, TrainedModel
 
 
 def _snapshot_hash(snapshot: DataSnapshot) -> str:
     return snapshot.content_hash
+
+
+def _day_hash(day: TableDay) -> str:
+    return f"{day.day} {day.rows} {day.content_hash}"
 
 
 def _model_hash(model: TrainedModel) -> str:
@@ -35,6 +39,9 @@ def _manifest_hash(folder: FlyteDirectory) -> str:
 
 Snapshot = Annotated[DataSnapshot, HashMethod(_snapshot_hash)]
 """A snapshot that a task returns."""
+
+Day = Annotated[TableDay, HashMethod(_day_hash)]
+"""A day of a table that a task returns: by its rows, wherever they lie."""
 
 Model = Annotated[TrainedModel, HashMethod(_model_hash)]
 """What is known of one trained model, as a task returns it."""

@@ -8,9 +8,10 @@ from functools import partial
 from flytekit import map_task, workflow
 
 from tasks.artifacts.serving import BatchScores
-from tasks.features.task import build_features
+from tasks.features.task import pick_days
+from tasks.ingestion.task import LOAD
 from tasks.registry.task import find_version
-from tasks.serving.task import pick_days, score_day, write_scores
+from tasks.serving.task import conclude_scores, score_day, write_day
 from workflows.defaults import AS_OF, SOURCE
 from workflows.validation import validation
 
@@ -19,7 +20,7 @@ from workflows.validation import validation
 def batch_scoring(
     first_day: str, last_day: str, as_of: datetime = AS_OF, source: str = SOURCE, model_version: int = 0
 ) -> list[BatchScores]:
-    """Score all rows of some days, day by day and each cached, and write them to the lake's table of scores.
+    """Score all rows of some days, a pod a day, each cached, and each written to the lake by a pod of its own.
 
     Args:
         first_day: The first day, local to the use case, such as 2024-05-27.
@@ -29,8 +30,8 @@ def batch_scoring(
         model_version: The registered version; 0 for the champion.
     """
     validated = validation(as_of=as_of, source=source)
-    features = build_features(snapshot=validated.snapshot)
+    days = pick_days(snapshot=validated.snapshot, first_day=first_day, last_day=last_day)
     version = find_version(snapshot=validated.snapshot, model_version=model_version)
-    days = pick_days(features=features, first_day=first_day, last_day=last_day)
-    scores = map_task(partial(score_day, version=version))(rows=days)
-    return write_scores(scores=scores, version=version)
+    scores = map_task(partial(score_day, version=version), concurrency=LOAD.at_once)(day=days)
+    written = map_task(partial(write_day, version=version), concurrency=LOAD.at_once)(scores=scores)
+    return conclude_scores(written=written)

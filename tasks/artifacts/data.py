@@ -20,6 +20,16 @@ class TableVersion(Record):
     content_hash: str
 
 
+class TableDay(Record):
+    """One day of one version of a Delta table: a reference by which another pod reads its rows."""
+
+    uri: str
+    version: int
+    day: date
+    rows: int
+    content_hash: str
+
+
 class QuarantineCount(Record):
     """Rows of one table set aside, by reason; a row may have several."""
 

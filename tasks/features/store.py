@@ -8,14 +8,16 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from tasks.artifacts.data import DataSnapshot, FilledBlock, TableVersion
+from tasks.artifacts.data import DataSnapshot, FilledBlock, TableDay, TableVersion
 from tasks.artifacts.record import Window
+from tasks.errors import ConfigError
 from tasks.lake import blocks, content, derived, ledger, manifest, tables
 from tasks.lake.derived import Derived
 from tasks.lake.ledger import UNDATED
 from tasks.lake.snapshots import KnownBy, read_snapshot
 
 FEATURES = "features"
+_SHOWN = 5  # days of an error
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,46 @@ def table_version(lake: str, version: int, days: Sequence[date]) -> TableVersion
         rows=sum(entry.rows for entry in entries),
         content_hash=content.combine(f"{entry.batch_day} {entry.content_hash}" for entry in entries),
     )
+
+
+def days_of(lake: str, version: int, known: Sequence[date], first_day: str, last_day: str) -> list[TableDay]:
+    """Return a reference to the stored features of each day of a window.
+
+    Args:
+        lake: Folder or URI of the lake.
+        version: Of the table, as `bring_up` returns it.
+        known: The days of the snapshot, as `bring_up` returns them.
+        first_day: The first day (2013-10-01).
+        last_day: The last day, included.
+
+    Raises:
+        ConfigError: If a day is no date, the last comes before the first, or a day has no rows.
+        LakeError: If the ledger is damaged.
+    """
+    first, last = _day("first_day", first_day), _day("last_day", last_day)
+    if last < first:
+        raise ConfigError("last_day must not come before first_day", f"{first} to {last}", "exchange them")
+    wanted: list[date] = pl.date_range(first, last, eager=True).to_list()
+    there = set(known)
+    empty = [day for day in wanted if day not in there]
+    if empty:
+        more = f" and {len(empty) - _SHOWN} more" if len(empty) > _SHOWN else ""
+        raise ConfigError(
+            f"each day must lie within the data, {min(known)} to {max(known)}",
+            f"no rows on {', '.join(map(str, empty[:_SHOWN]))}{more}",
+            "choose other days, or a later as_of",
+        )
+    stored = ledger.read(lake, FEATURES)
+    entries = [stored[FEATURES, day] for day in wanted]
+    uri = f"{lake}/{FEATURES}"
+    return [TableDay(uri=uri, version=version, day=e.batch_day, rows=e.rows, content_hash=e.content_hash) for e in entries]
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} must be a date such as 2013-10-01", repr(text[:40]), "write it so") from error
 
 
 def _inputs(snapshot: DataSnapshot, definition: Definition) -> dict[date, str]:

@@ -8,6 +8,7 @@ from flytekit import HashMethod
 
 from tasks.artifacts.data import DataSnapshot, FilledBlock, TableVersion
 from tasks.artifacts.record import Window
+from tasks.edges import Day
 from tasks.execution import lake_uri, publish, stage
 from tasks.frames import LazyFrame, rows_hash
 from tasks.usecase.features import Features
@@ -45,6 +46,21 @@ def add_features(snapshot: DataSnapshot) -> TableVersion:
 
     version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
     return store.table_version(lake_uri(), version, days)
+
+
+@stage(cached=False)
+def pick_days(snapshot: DataSnapshot, first_day: str, last_day: str) -> list[Day]:
+    """Add the features of days that are new or changed to the lake, and return where those of each day of a window lie.
+
+    Args:
+        snapshot: Validated data.
+        first_day: The first day, such as 2013-10-01.
+        last_day: The last day, included.
+    """
+    from tasks.features import store
+
+    version, days, _ = store.bring_up(snapshot, lake_uri(), _definition())
+    return store.days_of(lake_uri(), version, days, first_day, last_day)
 
 
 @stage(cached=False)

@@ -198,13 +198,14 @@ def where(days: Iterable[date], table: str | None = None) -> str:
     return told + (f" AND table = '{table}'" if table else "")
 
 
-def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> int:
+def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date], only: str = "") -> int:
     """Replace whole days in one commit: afterwards the table holds for these days exactly `rows`.
 
     Args:
         uri: The table; made if there is none.
         rows: The new rows, with a Date column `batch_day` of which every value is in `days`.
         days: The days to replace; a day without rows is emptied.
+        only: Predicate of the rows to replace, where other rows of these days shall stay.
 
     Returns:
         The version that holds them.
@@ -214,7 +215,8 @@ def overwrite_days(uri: str, rows: pl.DataFrame, days: Iterable[date]) -> int:
         StorageError: If the disk is full or not writable.
     """
     wanted = sorted(days)
-    return _write(uri, rows, where(wanted) if wanted else None, partition_by=[DAY]).version()
+    predicate = " AND ".join(filter(None, [where(wanted), only])) if wanted else None
+    return _write(uri, rows, predicate, partition_by=[DAY]).version()
 
 
 def replace(uri: str, rows: pl.DataFrame, predicate: str) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 from flytekit import HashMethod
 from flytekit.types.directory import FlyteDirectory
 
-from tasks.artifacts.data import DataSnapshot
+from tasks.artifacts.data import DataSnapshot, TableDay
 from tasks.artifacts.registry import Incumbent, RegisteredModel
 from tasks.artifacts.serving import BatchScores, CanaryReport, Collected, Deployable, Mode, Routing, ServiceCheck, State
 from tasks.artifacts.training import Split, TrainedModel
@@ -53,52 +53,55 @@ def publish_state(snapshot: DataSnapshot) -> State:
 
 
 @stage()
-def pick_days(features: LazyFrame[Features], first_day: str, last_day: str) -> list[Annotated[LazyFrame[Features], HashMethod(rows_hash)]]:
-    """Return the features of each day of a window, each with a hash of its own.
-
-    Args:
-        features: All rows known by then.
-        first_day: The first day, such as 2024-06-01.
-        last_day: The last day, included.
-    """
-    from tasks.serving import batch
-
-    return [day.lazy() for day in batch.days_of(features, first_day, last_day)]  # type: ignore[misc]  # the edge gives it its schema
-
-
-@stage()
-def score_day(rows: LazyFrame[Features], version: Incumbent) -> Annotated[LazyFrame[Scores], HashMethod(rows_hash)]:
+def score_day(day: TableDay, version: Incumbent) -> Annotated[LazyFrame[Scores], HashMethod(rows_hash)]:
     """Score all rows of a day, with and without labels, by the package of a version.
 
     Args:
-        rows: The day's features.
+        day: Where the day's features lie.
         version: A registered version.
     """
     from tasks.contracts import key_of
+    from tasks.lake.snapshots import read_day
     from tasks.model.fetch import fetch
+    from tasks.rows import require
     from tasks.serving import batch
     from tasks.serving.predictor import Predictor
 
     assert version.bundle_uri is not None  # `find_version` gives one that is there
     assert version.version is not None
     predictor = Predictor(fetch(version.bundle_uri), version.bundle_digest)
-    return batch.score_day(rows.collect(), predictor, version.version, key_of(Features)).lazy()  # type: ignore[return-value]  # the edge gives it its schema
+    key = key_of(Features)
+    rows = read_day(day).select(list(Features.to_schema().columns)).sort("predicted_at", key)
+    require(rows.lazy(), Features, day.uri)
+    return batch.score_day(rows, predictor, version.version, key).lazy()  # type: ignore[return-value]  # the edge gives it its schema
 
 
 @stage(cached=False, resources=LIGHT)
-def write_scores(scores: list[LazyFrame[Scores]], version: Incumbent) -> list[BatchScores]:
-    """Write scored days to the lake, in the place of what the same version had for them.
+def write_day(scores: LazyFrame[Scores], version: Incumbent) -> BatchScores:
+    """Write a scored day to the lake, in the place of what the same version had for it, beside others who write other days.
+
+    Not cached, unlike the scores: it writes again what may have been removed since.
 
     Args:
-        scores: The days.
-        version: The version that scored them.
+        scores: The day.
+        version: The version that scored it.
     """
-    from tasks.reporting import predictions
     from tasks.serving import batch
 
     assert version.version is not None
     assert version.bundle_digest is not None
-    written = batch.write(lake_uri(), [day.collect() for day in scores], version.version, version.bundle_digest)
+    return batch.write(lake_uri(), scores.collect(), version.version, version.bundle_digest)
+
+
+@stage(cached=False, resources=LIGHT)
+def conclude_scores(written: list[BatchScores]) -> list[BatchScores]:
+    """Tell which days were scored.
+
+    Args:
+        written: What is in the lake of each day.
+    """
+    from tasks.reporting import predictions
+
     publish("scores", predictions.scores(written, policy.NAMES))
     return written
 

@@ -52,7 +52,8 @@ LOAD = LoadRules(
     feature_days=92,  # each block reads the month before it too: a quarter costs a third more, a month twice
     at_once=16,  # writers of other days do not conflict, but each commit waits for those before it
 )
-"""How `make load` cuts history into what several pods bring side by side; nights stay in one. See docs/operations/sizing.md."""
+"""How `make load` cuts history into what several pods bring side by side, and how many days `make score` has in hand at once; nights
+stay in one pod. See docs/operations/sizing.md."""
 
 PROCESSES = Processes(nodes=1, per_node=1)
 """Who trains the network: one device is enough for a few million rows."""

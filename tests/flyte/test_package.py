@@ -74,14 +74,18 @@ def test_everything_is_in_it(package: Package) -> None:
 
 
 def test_a_fan_out_runs_as_its_task_does(package: Package) -> None:
-    assert set(package.maps) == {"tasks.training.task.score_fold", "tasks.training.task.score_start", "tasks.serving.task.score_day"}
+    assert set(package.maps) == {
+        *("tasks.training.task.score_fold", "tasks.training.task.score_start"),
+        *("tasks.ingestion.task.ingest_block", "tasks.validation.task.profile_block", "tasks.features.task.build_block"),
+        *("tasks.serving.task.score_day", "tasks.serving.task.write_day"),
+    }
     for name, fanned in package.maps.items():
         alone = package.tasks[name].template
         assert fanned.template.container.resources == alone.container.resources
         assert fanned.template.container.image == alone.container.image
         assert "pyflyte-map-execute" in fanned.template.container.args
         assert (fanned.template.metadata.discoverable, fanned.template.metadata.discovery_version) == (
-            True,
+            name not in UNCACHED,
             alone.metadata.discovery_version,
         )
 

@@ -13,10 +13,12 @@ import pytest
 
 from tasks.artifacts.data import DataSnapshot
 from tasks.contracts import Instant, SourceFile, Table
+from tasks.errors import ConfigError, LakeError
 from tasks.features import store
 from tasks.ingestion.days import ingest
 from tasks.ingestion.feed import Source
 from tasks.lake import derived, tables
+from tasks.lake.snapshots import read_day
 
 pytestmark = pytest.mark.unit
 
@@ -160,3 +162,45 @@ def test_blocks_read_no_further_back_than_they_must_and_give_the_same(lake: str,
     version, days, built = store.bring_up(taken, lake, DEFINITION)
     assert (built, store.plan(taken, lake, DEFINITION, 4)) == (0, [])
     assert totals(lake, version, days) == expected(AMOUNTS, 10)
+
+
+# --- days as references -----------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_read_by_its_reference(lake: str) -> None:
+    version, days, _ = store.bring_up(snapshot(lake, DAYS[9]), lake, DEFINITION)
+    found = store.days_of(lake, version, days, "2013-01-03", "2013-01-05")
+    assert [(one.day, one.rows) for one in found] == [(day, 1) for day in DAYS[2:5]]
+    assert [read_day(one)["total"].item() for one in found] == expected(AMOUNTS, 10)[2:5]
+    mended = AMOUNTS | {DAYS[3]: 1_000}
+    version, days, _ = store.bring_up(snapshot(lake, DAYS[9], mended), lake, DEFINITION)
+    later = store.days_of(lake, version, days, "2013-01-03", "2013-01-05")
+    assert [a.content_hash == b.content_hash for a, b in zip(found, later, strict=True)] == [True, False, False]
+    assert [read_day(one)["total"].item() for one in found] == expected(AMOUNTS, 10)[2:5]  # of its version, whatever came since
+
+
+def test_a_reference_that_its_version_does_not_hold_is_refused(lake: str) -> None:
+    version, days, _ = store.bring_up(snapshot(lake, DAYS[4]), lake, DEFINITION)
+    (one,) = store.days_of(lake, version, days, "2013-01-03", "2013-01-03")
+    for other in (one.model_copy(update={"content_hash": "0" * 16}), one.model_copy(update={"day": DAYS[9]})):
+        with pytest.raises(LakeError, match="another run wrote meanwhile"):
+            read_day(other)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "words"),
+    [
+        ("2013-01-04", "2013-01-03", "last_day must not come before first_day; got 2013-01-04 to 2013-01-03"),
+        ("2012-12-31", "2013-01-01", "within the data, 2013-01-01 to 2013-01-05; got no rows on 2012-12-31"),
+        ("2013-01-05", "2013-02-01", "2013-01-10 and 22 more"),  # capped
+        ("2013-01-06", "2013-01-06", "no rows on 2013-01-06"),  # the lake knows it, the clock does not
+        ("1 October", "2013-01-01", "first_day must be a date such as 2013-10-01; got '1 October'"),
+        ("2013-01-01", "2013-01-32", "last_day must be a date"),
+    ],
+)
+def test_days_that_are_not_there(lake: str, first: str, last: str, words: str) -> None:
+    store.bring_up(snapshot(lake, DAYS[9]), lake, DEFINITION)
+    version, days, _ = store.bring_up(snapshot(lake, DAYS[4]), lake, DEFINITION)
+    with pytest.raises(ConfigError) as raised:
+        store.days_of(lake, version, days, first, last)
+    assert words in str(raised.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from tasks.errors import ServingError
 from tasks.frames import Scores
 from tasks.lake import tables
 from tasks.serving import batch
-from tasks.serving.batch import SCORES, days_of, score_day, write
+from tasks.serving.batch import SCORES, score_day, write
 from tasks.serving.predictor import Predictor, rounded
 from tests.unit.serving import toy
 
@@ -70,34 +72,6 @@ def test_features_that_the_package_reads_must_be_there(predictor: Predictor) -> 
         score_day(rows().drop("distance", "carrier"), predictor, 3, KEY)
 
 
-# --- days -------------------------------------------------------------------------------------------------------------
-
-
-def test_days_come_apart_in_their_order() -> None:
-    days = [rows(DAY + timedelta(days=n), n + 1) for n in range(4)]
-    found = days_of(pl.concat(days).lazy(), "2013-10-02", "2013-10-03")
-    assert len(found) == 2
-    assert all(one.equals(other) for one, other in zip(found, days[1:3], strict=True))
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "words"),
-    [
-        ("2013-10-02", "2013-10-01", "last_day must not come before first_day; got 2013-10-02 to 2013-10-01"),
-        ("2013-09-30", "2013-10-01", "within the data, 2013-10-01 to 2013-10-03; got no rows on 2013-09-30"),
-        ("2013-10-03", "2013-11-01", "2013-10-08 and 24 more"),  # capped
-        ("2013-10-02", "2013-10-02", "no rows on 2013-10-02"),  # a day that was never delivered
-        ("1 October", "2013-10-01", "first_day must be a date such as 2013-10-01; got '1 October'"),
-        ("2013-10-01", "2013-10-32", "last_day must be a date"),
-    ],
-)
-def test_days_that_cannot_be_scored(first: str, last: str, words: str) -> None:
-    there = pl.concat([rows(DAY), rows(DAY + timedelta(days=2))]).lazy()
-    with pytest.raises(ServingError) as raised:
-        days_of(there, first, last)
-    assert words in str(raised.value)
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -111,20 +85,40 @@ def held(lake: Path) -> list[tuple[Any, ...]]:
 def test_a_day_and_version_is_there_once(predictor: Predictor, tmp_path: Path) -> None:
     days = [rows(DAY), rows(DAY + timedelta(days=1), 5)]
     scored = {version: [score_day(day, predictor, version, KEY) for day in days] for version in (1, 2)}
-    first = write(str(tmp_path), scored[1], 1, predictor.digest)
-    assert [(r.day.first_day, r.rows, r.version, r.flagged) for r in first] == [
-        (frame["batch_day"][0], frame.height, 1, frame["flagged"].sum()) for frame in scored[1]
-    ]
-    write(str(tmp_path), scored[2], 2, predictor.digest)
+    for version in (1, 2):
+        for frame in reversed(scored[version]):  # in whatever order
+            told = write(str(tmp_path), frame, version, predictor.digest)
+            assert (told.day.first_day, told.day.last_day) == (frame["batch_day"][0], frame["batch_day"][0])
+            assert (told.rows, told.version, told.flagged) == (frame.height, version, frame["flagged"].sum())
     before = held(tmp_path)
     assert before == sorted(pl.concat([*scored[1], *scored[2]]).rows(), key=lambda row: (row[3], row[1]))
-    write(str(tmp_path), scored[1], 1, predictor.digest)  # done again
-    write(str(tmp_path), scored[1][:1], 1, predictor.digest)  # and of one day
+    write(str(tmp_path), scored[1][0], 1, predictor.digest)  # done again
     assert held(tmp_path) == before
-    fewer = [scored[2][1].head(2)]  # the source has taken flights back
-    write(str(tmp_path), fewer, 2, predictor.digest)
+    write(str(tmp_path), scored[2][1].head(2), 2, predictor.digest)  # the source has taken rows back
     assert len(held(tmp_path)) == len(before) - 3
     assert [row for row in held(tmp_path) if row[3] == 1] == [row for row in before if row[3] == 1]
+
+
+def test_a_day_is_a_part_of_the_table(predictor: Predictor, tmp_path: Path) -> None:
+    write(str(tmp_path), score_day(rows(), predictor, 1, KEY), 1, predictor.digest)
+    table = tables.open_table(f"{tmp_path}/{SCORES}")
+    assert table is not None
+    assert table.metadata().partition_columns == [tables.DAY]
+
+
+def test_a_table_of_before_days_were_parts_is_written_on(predictor: Predictor, tmp_path: Path) -> None:
+    frames = [score_day(rows(DAY + timedelta(days=n)), predictor, 1, KEY) for n in range(2)]
+    tables.replace(f"{tmp_path}/{SCORES}", pl.concat(frames), "true")
+    write(str(tmp_path), frames[1].head(3), 1, predictor.digest)
+    assert len(held(tmp_path)) == frames[0].height + 3
+
+
+def test_writers_of_other_days_and_versions_are_no_conflict(predictor: Predictor, tmp_path: Path) -> None:
+    write(str(tmp_path), score_day(rows(), predictor, 1, KEY), 1, predictor.digest)
+    frames = [score_day(rows(DAY + timedelta(days=n)), predictor, version, KEY) for n in range(4) for version in (1, 2)]
+    with ProcessPoolExecutor(3, multiprocessing.get_context("spawn")) as pool:
+        told = [pool.submit(write, str(tmp_path), frame, frame["model_version"][0], predictor.digest) for frame in frames]
+        assert sum(future.result().rows for future in told) == len(held(tmp_path)) == 8 * 23
 
 
 def test_nothing_heavy_at_import() -> None:
