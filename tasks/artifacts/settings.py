@@ -146,6 +146,7 @@ class BatchRules(Record):
     full_day_share_stop: float = Field(description="The same: at or above it stops")
     null_rise_warn: float = Field(description="Share of nulls of a column above the most that the same weekdays had: at or above it warns")
     null_rise_stop: float = Field(description="The same: at or above it stops")
+    late_days: int = Field(0, ge=0, description="Days before the newest in which columns may still fill: a rise of nulls is none there")
     fewest_values: int = Field(ge=2, description="A column that never had fewer distinct values a day must not be constant")
     scale_warn: float = Field(
         description="How far the logarithm of a column's deviation leaves its range, in widths of that: at or above it warns"

@@ -24,11 +24,12 @@ def changes(profile: pl.DataFrame, table: Table, rules: BatchRules) -> list[Outc
         rules: Thresholds.
     """
     whole = profile.filter(pl.col(DAY) < pl.col(DAY).max())
+    filled = pl.lit(profile.get_column(DAY).max(), pl.Date) - pl.duration(days=rules.late_days)  # on days before it all is known
     beside = _beside_weekdays(whole, rules)
     compared = beside.filter(pl.col("rows") >= rules.fewest_rows_a_day)  # of a day that thin the volume tells
     return [
         _volume(beside.filter(pl.col("column") == KEY), table, rules),
-        _nulls(compared, table, rules),
+        _nulls(compared.filter(pl.col(DAY) < filled), table, rules),
         _constants(compared, table, rules),
         _scale(compared, whole, table, rules),
         _categories(whole, table, rules),

@@ -77,7 +77,7 @@ def test_stages_are_empty_packages() -> None:
     assert busy == []
 
 
-FREE = {"flyte", "e2e", "conventions", "data", "model", "gpu", "benchmarks"}
+FREE = {"flyte", "e2e", "conventions", "data", "model", "gpu", "benchmarks", "usecases"}
 """Folders of tests that look at more than one module."""
 
 

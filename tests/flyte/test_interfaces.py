@@ -20,7 +20,9 @@ from pydantic import BaseModel
 import images
 from images import lock
 from tasks import caching
+from tasks.usecase import policy
 from tests.flyte.entities import LAUNCH_PLANS, ROOT, TASKS, WORKFLOWS, faults
+from workflows.defaults import AS_OF, SOURCE
 
 pytestmark = pytest.mark.flyte
 
@@ -121,15 +123,13 @@ def test_what_it_does_is_described(name: str) -> None:
     assert re.fullmatch(r"[A-Z].*\s.*\.", ENTITIES[name].docs.short_description)
 
 
-@pytest.mark.parametrize("name", sorted(WORKFLOWS))
-def test_a_default_in_a_docstring_is_the_default(name: str) -> None:
-    """The description of `as_of` ends its first words with the default's day, where there is one."""
-    interface = WORKFLOWS[name].python_interface
-    if "as_of" not in interface.inputs:
-        pytest.skip("it has no clock")
-    default = interface.default_inputs_as_kwargs.get("as_of")
-    described = WORKFLOWS[name].interface.inputs["as_of"].description
-    assert re.findall(r"\((\d{4}-\d\d-\d\d)\)", described) == ([f"{default:%Y-%m-%d}"] if default else [])
+@every_entity
+def test_no_description_speaks_of_the_use_case(name: str) -> None:
+    """They are read wherever the project is, whatever its data; what the data are is said in the use case's folder."""
+    entity = ENTITIES[name]
+    told = [entity.docs.short_description, *(v.description or "" for v in entity.interface.inputs.values())]
+    words = [policy.NAMES.row, policy.NAMES.rows, SOURCE, f"{AS_OF:%Y-%m-%d}"]
+    assert [text for text in told for word in words if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)] == []
 
 
 @pytest.mark.parametrize("name", sorted(LAUNCH_PLANS))

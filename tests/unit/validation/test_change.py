@@ -64,6 +64,15 @@ def test_the_newest_day_may_be_cut_by_the_clock() -> None:
     assert list(judged(toy.events({toy.DAYS - 1: 1}))["volume"].events) == []
 
 
+@pytest.mark.parametrize(("before_newest", "is_told"), [(4, True), (3, False), (1, False)])
+def test_columns_that_fill_late_may_be_empty_for_so_long(before_newest: int, is_told: bool) -> None:
+    rows = toy.on_day(toy.events(), toy.DAYS - 1 - before_newest, late=NONE)
+    rules = toy.RULES.model_copy(update={"late_days": 3})
+    outcomes = {outcome.rule: list(outcome.events) for outcome in changes(toy.profiled(rows), toy.TOY, rules)}
+    assert bool(outcomes["nulls of toy"]) is is_told
+    assert judged(rows)["nulls"].events, "without late days it is told"
+
+
 def test_days_of_few_rows_are_not_compared() -> None:
     rows = toy.events().filter(pl.col("number") < 19)
     assert judged(rows)["volume"].sound == TOO_FEW
