@@ -12,7 +12,7 @@ from tasks.artifacts.evaluation import Verdict
 from tasks.artifacts.fairness import Grouping
 from tasks.errors import BundleError, RegistryError
 from tasks.lake import audit
-from tasks.registry.versions import Registry
+from tasks.registry.versions import DEPENDENCIES, Registry
 from tests.unit.registry.versions import decided, judged, register
 from tests.unit.reporting import factory
 
@@ -175,6 +175,15 @@ def test_a_champion_brings_its_threshold_and_the_version_before_it(registry: Reg
     second = registry.champion()
     assert (second.version, second.threshold, second.previous_version) == (2, 0.25, 1)
     assert (second.previous_uri, second.previous_digest) == (first.bundle_uri, first.bundle_digest)
+
+
+def test_a_champion_brings_what_it_was_trained_with(registry: Registry, tmp_path: Path) -> None:
+    register(registry, tmp_path, "a")
+    registry.make_champion(1, None)
+    known = registry.tags()[1]
+    assert registry.champion().dependencies == {"contract": known["contract_digest"], "features": known["features_digest"]}
+    registry._tag(1, {"lock_hash": "lock", "source": "feed"})
+    assert registry.champion().dependencies.keys() == DEPENDENCIES.keys()
 
 
 def test_a_champion_that_was_brought_back_is_held_against_none(registry: Registry, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tasks.artifacts.monitoring import Drift, NightReport, Problem, Quality
+from tasks.artifacts.monitoring import Dependency, Drift, NightReport, Problem, Quality
 from tasks.artifacts.record import Interval
 from tasks.artifacts.retraining import Action, TriggerDecision
 from tasks.reporting import monitoring
@@ -126,6 +126,13 @@ def test_problems_that_the_decision_tells_are_told_once() -> None:
     shown = words(monitoring.night(report, nights.decision(Action.ALERT)))
     assert shown.count(nights.PROBLEM.told) == 1
     assert shown.count(other.told) == 1
+
+
+def test_dependencies_are_shown_with_what_changed() -> None:
+    known = [Dependency(name="packages", then="lock 1", now="lock 2"), Dependency(name="contract", then="", now="c")]
+    text = words(monitoring.night(nights.calm(dependencies=known)))
+    assert "Dependencies Verdict Dependency Now The time before ! ALERT packages lock 2 lock 1 ✓ NONE contract c -" in text
+    assert "Dependencies" not in words(monitoring.night(nights.calm(dependencies=None)))
 
 
 def test_columns_that_moved_most_come_first_and_are_ten() -> None:
