@@ -138,7 +138,7 @@ _MODEL = (
             "the champion is of a commit without stray changes, and a person approved it",
             trained.specification,
             "registry; lake `audit`",
-            'make approve VERSION=... BY="..." REASON="..." DOSSIER=...',
+            'a commit; make retrain; make approve VERSION=... BY="..." REASON="..." DOSSIER=...',
             Cadence.RETRAIN,
         ),
         half="the champion's code is in a commit that its version names",

@@ -62,6 +62,8 @@ def section(record: MLTestScore, history: Sequence[Proof] = ()) -> str:
         table(["Section", "Points", "Of"], sums),
         facts([("At", text.instant(record.at)), ("Code", record.code_commit)]),
     ]
+    if commands := _earn(record):
+        parts += [heading("What would earn more"), page.bullets(commands)]
     for part in record.sections:
         parts.append(heading(f"{_TITLES[part.section]}: {part.points:g} of 7"))
         parts += [_item(scored) for scored in record.items if scored.item.section is part.section]
@@ -89,8 +91,7 @@ def closing(record: MLTestScore) -> Group:
             lines.append(Text(f"  {_POINTS[scored.points]}  {scored.item.number}. {scored.item.title}"))
             lines += [Padding(Text(f"{found.at:%Y-%m-%d}  {found.what}", style="dim"), (0, 0, 0, 8)) for found in scored.found]
             lines += [Padding(Text(f"missing: {missing}"), (0, 0, 0, 8)) for missing in scored.missing]
-    commands = list(dict.fromkeys(command for scored in record.items for command in scored.earn))
-    if commands:
+    if commands := _earn(record):
         lines += [Text("\nWhat would earn more", style="bold"), *(Text(f"  {command}") for command in commands)]
     return Group(*lines, Text(f"\n{sentence(record)}", style="bold"))
 
@@ -106,6 +107,11 @@ def rubric(items: Sequence[Item]) -> str:
             lines.append(f"| {' | '.join(map(_cell, cells))} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _earn(record: MLTestScore) -> list[str]:
+    """Return the commands that would earn more, each once, in the order of the tests."""
+    return list(dict.fromkeys(command for scored in record.items for command in scored.earn))
 
 
 def _needs(item: Item) -> str:
