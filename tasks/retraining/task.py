@@ -188,7 +188,8 @@ def _end_as_failed(holder: str, err: FlyteError | None) -> str:
     from tasks.lake.leases import FAILED
     from tasks.retraining import act
 
-    why = err.message.strip().split("\n")[0][:300] if err is not None else "no word of it"
+    told = err.message.rpartition("Message:")[2].strip() if err is not None else ""  # in a pod's words a trace stands before it
+    why = told.split("\n")[0][:300] or "no word of it"
     return act.finish(lake_uri(), holder, f"{FAILED}: {why}", _now())
 
 

@@ -1,4 +1,4 @@
-"""One small run, made once, that the tests of its folder look at or copy."""
+"""What tests of commands share, beside the finished run of `tests/conftest.py`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from tests.e2e.harness import Project
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, small_source: str) -> Project:
-    """A project whose retrain has finished; not to be changed."""
-    project = Project(tmp_path_factory.mktemp("finished") / "home", small_source)
-    result = project.run("retrain")
-    assert result.status == 0, result.output
-    project.first, project.output = project.outcome(), result.output
-    return project
 
 
 @pytest.fixture

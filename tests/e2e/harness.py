@@ -134,15 +134,18 @@ class Project:
         return {stage["stage"]: (stage["tasks"], stage["cached"]) for stage in self.summary()["stages"]}
 
     def outcome(self) -> dict[str, Any]:
-        """Return what a run decided, without when and how long."""
-        summary = self.summary()
-        for model in summary["models"]:
-            for name in VARIES:
-                del model[name]
-        snapshot = {k: v for k, v in summary["snapshot"].items() if k not in ("tables", "manifest")}  # those have URIs
-        content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
-        for criterion in summary["decision"]["criteria"]:
-            if criterion["name"].startswith("service "):  # how fast it was, and how much it held
-                del criterion["value"], criterion["reason"]
-        kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}
-        return kept | {"snapshot": snapshot, "content": content, "version": summary["registered"]["version"]}
+        return outcome(self.summary())
+
+
+def outcome(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run decided, without when and how long."""
+    for model in summary["models"]:
+        for name in VARIES:
+            del model[name]
+    snapshot = {k: v for k, v in summary["snapshot"].items() if k not in ("tables", "manifest")}  # those have URIs
+    content = {table["name"]: table["content_hash"] for table in summary["snapshot"]["tables"]}
+    for criterion in summary["decision"]["criteria"]:
+        if criterion["name"].startswith("service "):  # how fast it was, and how much it held
+            del criterion["value"], criterion["reason"]
+    kept = {k: summary[k] for k in ("as_of", "validation", "models", "evaluation", "decision")}
+    return kept | {"snapshot": snapshot, "content": content, "version": summary["registered"]["version"]}

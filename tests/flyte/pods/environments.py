@@ -45,6 +45,8 @@ def _install_commands(python: Path) -> None:
     for distribution in distributions(path=[str(python.parent.parent / "lib" / version / "site-packages")]):
         for entry in distribution.entry_points.select(group="console_scripts"):
             command = python.parent / entry.name
-            call = f"from {entry.module} import {entry.attr.split('.')[0]} as main\nimport sys\nsys.exit({'.'.join(['main', *entry.attr.split('.')[1:]])}())\n"
+            first, *further = entry.attr.split(".")
+            called = ".".join(["main", *further])
+            call = f"import sys\nfrom {entry.module} import {first} as main\nsys.exit({called}())\n"
             command.write_text(f"#!{python}\n{call}")
             command.chmod(0o755)

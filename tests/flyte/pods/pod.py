@@ -45,6 +45,7 @@ def short(task: str) -> str:
 class Ran:
     """An attempt that came to an end."""
 
+    execution: str
     path: str
     task: str
     image: str
@@ -52,6 +53,9 @@ class Ran:
     status: int
     seconds: float
     cpu_seconds: float
+    disk: Path
+    outputs: Literals
+    """Empty if it failed."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ def _has(log: Path, line: str | None) -> bool:
 
 @dataclass
 class Pods:
-    """Runs jobs of one execution.
+    """Runs jobs of executions, one after the other.
 
     Args:
         package: What is registered.
@@ -178,10 +182,11 @@ class Pods:
     kill_at: dict[str, str] = field(default_factory=dict)
     """Task to the line of its log at which its first attempt is killed."""
     ran: list[Ran] = field(default_factory=list)
-    _starters: dict[str, Starter] = field(default_factory=dict)
+    _starters: dict[tuple[str, bool], Starter] = field(default_factory=dict)
     _distribution: str = ""
 
     def __enter__(self) -> Pods:
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._distribution = self.bucket.put(f"code/{self.package.code_name}", self.package.code)
         return self
 
@@ -201,22 +206,21 @@ class Pods:
         image, task = job.task.container.image, short(job.task.id.name)
         kill_at = self.kill_at.get(task) if job.attempt == 0 else None
         status, cpu = self._starter(image).run(command, kill_at)
-        self.ran.append(Ran(job.path, task, image, job.attempt, status, time.monotonic() - started, cpu))
-        outputs, error = (self.bucket.get(f"{key}/{job.attempt}/{name}.pb") for name in ("outputs", "error"))
+        seconds = time.monotonic() - started
+        given, error = (self.bucket.get(f"{key}/{job.attempt}/{name}.pb") for name in ("outputs", "error"))
+        outputs = {} if given is None else dict(LiteralMap.FromString(given).literals)
+        self.ran.append(Ran(self.execution, job.path, task, image, job.attempt, status, seconds, cpu, self._disk(job), outputs))
         if error is not None:
             told = ErrorDocument.FromString(error).error
             raise TaskFailed(told.message, told.kind == ContainerError.RECOVERABLE)
-        if status or outputs is None:  # the container ended before its task could say anything: Flyte tries again
-            raise TaskFailed(f"exit {status}: {self.log(job)[-_TAIL:]}", recoverable=True)
-        return dict(LiteralMap.FromString(outputs).literals)
-
-    def log(self, job: Job) -> str:
-        """Return what an attempt wrote."""
-        return (self._disk(job) / "log").read_text(errors="replace")
+        if status or given is None:  # the container ended before its task could say anything: Flyte tries again
+            told = (self._disk(job) / "log").read_text(errors="replace")[-_TAIL:]
+            raise TaskFailed(f"exit {status}: {told}", recoverable=True)
+        return outputs
 
     def logs(self, task: str) -> list[str]:
         """Return what the attempts at a task wrote, in order."""
-        return [(self.folder / f"{ran.path.replace('/', '.')}-{ran.attempt}" / "log").read_text() for ran in self.ran if ran.task == task]
+        return [(ran.disk / "log").read_text(errors="replace") for ran in self.ran if ran.task == task]
 
     def _disk(self, job: Job) -> Path:
         return self.folder / self.execution / f"{job.path.replace('/', '.')}-{job.attempt}"
@@ -252,7 +256,7 @@ class Pods:
             "HOME": str(disk / "home"),
             "TMPDIR": str(disk / "tmp"),
             "FLYTE_FAIL_ON_ERROR": "true",
-            "FLYTE_INTERNAL_EXECUTION_ID": self.execution,
+            "FLYTE_INTERNAL_EXECUTION_ID": f"{self.execution}-{job.execution.replace('/', '-')}".rstrip("-"),
             "FLYTE_INTERNAL_EXECUTION_PROJECT": "evergreen",
             "FLYTE_INTERNAL_EXECUTION_DOMAIN": "development",
             "FLYTE_INTERNAL_TASK_NAME": job.task.id.name,
@@ -264,8 +268,9 @@ class Pods:
         }
 
     def _starter(self, image: str) -> Starter:
-        if image not in self._starters:
+        key = image, self.is_warm
+        if key not in self._starters:
             programs = self.environments.of(image)
-            path = {"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(self.folder), "HOME": str(self.folder), "OMP_WAIT_POLICY": "PASSIVE"}
-            self._starters[image] = Warm(programs, path, self.package.code) if self.is_warm else Plain(programs)
-        return self._starters[image]
+            own = {"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(self.folder), "HOME": str(self.folder), "OMP_WAIT_POLICY": "PASSIVE"}
+            self._starters[key] = Warm(programs, own, self.package.code) if self.is_warm else Plain(programs)
+        return self._starters[key]

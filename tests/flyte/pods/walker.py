@@ -42,6 +42,8 @@ class Job:
     """Its node, by the ids of the nodes that it lies in."""
     task: TaskTemplate
     inputs: Literals
+    execution: str = ""
+    """The node that launched the plan which it is part of; empty for the plan that was launched first."""
     index: int | None = None
     """Of an element of a map."""
     attempt: int = 0
@@ -102,18 +104,19 @@ class Walker:
     def workflow(self, spec: WorkflowSpec, inputs: Literals, path: str) -> Literals:
         """Run a workflow with the sub-workflows that it brings along."""
         inner = {sub.id.name: sub for sub in spec.sub_workflows}
-        return _Execution(self, inner, path).of(spec.template, inputs)
+        return _Execution(self, inner, path, path).of(spec.template, inputs)
 
     def attempts(self, job: Job, node: Node) -> Literals:
         """Run a task as often as its node allows."""
-        for attempt in range(node.metadata.retries.retries + 1):
+        allowed = node.metadata.retries.retries + 1
+        for attempt in range(allowed):
             try:
                 return self.run(replace(job, attempt=attempt))
             except TaskFailed as failure:
-                last = failure
+                told = f"[{attempt + 1}/{allowed}] currentAttempt done. Last Error: USER::\n{failure}"
                 if not failure.recoverable:
                     break
-        raise WorkflowFailed(job.path, str(last))
+        raise WorkflowFailed(job.path, told)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class _Execution:
 
     walker: Walker
     inner: Mapping[str, WorkflowTemplate]
+    name: str
     path: str
 
     def of(self, template: WorkflowTemplate, inputs: Literals) -> Literals:
@@ -150,7 +154,7 @@ class _Execution:
         match node.WhichOneof("target"):
             case "task_node":
                 task = self.walker.entities.tasks[node.task_node.reference_id.name]
-                return self.walker.attempts(Job(here, task, inputs), node)
+                return self.walker.attempts(Job(here, task, inputs, self.name), node)
             case "workflow_node":
                 return self._workflow(node, inputs, here)
             case "branch_node":
@@ -177,7 +181,8 @@ class _Execution:
         array = node.array_node
         task = self.walker.entities.tasks[array.node.task_node.reference_id.name]
         (count,) = {len(held.collection.literals) for name, held in inputs.items() if name not in array.bound_inputs}
-        results = [self.walker.attempts(Job(f"{path}/{index}", task, inputs, index), array.node) for index in range(count)]
+        jobs = (Job(f"{path}/{index}", task, inputs, self.name, index) for index in range(count))
+        results = [self.walker.attempts(job, array.node) for job in jobs]
         collected = {name: Literal() for name in task.interface.outputs.variables}
         for name, held in collected.items():
             held.collection.SetInParent()
