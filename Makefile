@@ -124,6 +124,9 @@ runs: $(STAMP) ## look at runs and versions in MLflow's UI on 127.0.0.1; PORT=50
 test: $(STAMP) ## all tests; their report is evidence for the ML Test Score
 	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --junitxml=$(or $(EVERGREEN_HOME),.evergreen)/tests.xml
 
+pods: $(STAMP) ## every workflow as a cluster's pods would run it, from the packaged protobufs; a quarter of an hour
+	@$(BIN)/pytest -m pods -x tests/flyte/pods
+
 test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit
 

@@ -55,7 +55,7 @@ KINDS = {
         *_TASKS,
         *_TRAINING,
         *("torch", "lightning", "tabm", "rtdl-num-embeddings", "safetensors", "scikit-learn", "lightgbm", "deepchecks", "setuptools"),
-        *("bentoml", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna", "fairlearn", "captum"),
+        *("bentoml", "uv", "onnx", "onnxscript", "onnxmltools", "onnxruntime", "optuna", "fairlearn", "captum"),
         *("prometheus_client", "psutil", "cyclonedx-python-lib"),
     ],
     "serving": ["bentoml", "onnxruntime", "polars", "pydantic", "numpy", "prometheus_client", "pandera"],  # pandera: online features

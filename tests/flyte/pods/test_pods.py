@@ -86,7 +86,7 @@ def test_each_pod_leaves_its_deck_beside_its_outputs(retrained: Retrained) -> No
         if ran.status == 0:
             deck = pods.bucket.get(f"metadata/{ran.execution}/{ran.path}/{ran.attempt}/deck.html")
             assert deck is not None, ran.task
-            assert b"suggest" in deck or b"asked" in deck or len(deck) > 1_000, ran.task
+            assert b"resources" in deck, ran.task
 
 
 def test_batch_scoring_maps_days_to_pods(retrained: Retrained) -> None:
@@ -94,7 +94,7 @@ def test_batch_scoring_maps_days_to_pods(retrained: Retrained) -> None:
     made.make_champion(1)
     given: dict[str, Any] = {"first_day": "2013-04-07", "last_day": "2013-04-09", "as_of": AS_OF, "source": retrained.source}
     scores = made.launch("workflows.batch_scoring.batch_scoring", **given)["o0"]
-    assert [score.day for score in scores] == [date(2013, 4, day) for day in (7, 8, 9)]
+    assert [score.day.first_day for score in scores] == [date(2013, 4, day) for day in (7, 8, 9)]
     assert all(score.rows > 0 for score in scores)
     elements = [ran for ran in made.pods.ran[before:] if ran.task == "tasks.serving.task.score_day"]
     assert [ran.path.rpartition("/")[2] for ran in elements] == ["0", "1", "2"]
