@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
 PACKAGE ?= .evergreen/flyte-package.tgz
-RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
+RUNS = $(or $(EVERGREEN_HOME),.evergreen) $(RUN)/mlflow.db
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
@@ -173,8 +173,8 @@ docs: $(STAMP) ## build the site of documentation, with strict links, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir $(abspath $(or $(SITE),site))
 	@echo "$(or $(SITE),site)/index.html"
 
-pictures: $(STAMP) ## take the pictures of the documentation from a finished run and night, with a headless Chromium
-	@$(BIN)/python -m tests.e2e.pictures $(or $(EVERGREEN_HOME),.evergreen)
+pictures: $(STAMP) ## take the pictures of the documentation from a finished run and night, with a headless Chromium; RUN=
+	@$(BIN)/python -m tests.e2e.pictures $(or $(EVERGREEN_HOME),.evergreen) $(RUN)
 
 docs-serve: $(STAMP) ## show the documentation on 127.0.0.1 while it is written; PORT=8000
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)

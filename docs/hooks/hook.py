@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mkdocs.structure.files import File, Files
-from reference import flows, policy, prose, records, sources
+from reference import drawing, flows, graph, policy, project, prose, records, sources
 
 log = logging.getLogger("mkdocs.plugins.evergreen")
 
@@ -26,6 +26,9 @@ PROJECT_PAGES = {
 """Files at the root of the project, and where the site has them."""
 
 _BAR = {"lower": "at most", "higher": "at least"}
+
+_DIAGRAM = re.compile(r"<!-- diagram: (\w+) (\w+)( with all tasks)? -->")
+"""Where a page wants a workflow drawn: its module and its name."""
 
 _FENCE = re.compile(r"^( *)(```+|~~~+)", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[([^\]\n]*(?:\n[^\]\n]+)?)\]\(([^)\s]+)\)")
@@ -123,11 +126,21 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
     home = {site: name for name, site in PROJECT_PAGES.items()}.get(place, f"docs/{place}")
     if place == "decisions/README.md":
         markdown += f"\n{decisions()}\n"
+    markdown = _DIAGRAM.sub(_drawn, markdown)
     if place == "benchmarks.md":
         markdown += f"\n{figures()}\n"
     if place.startswith("reference/") and not (ROOT / home).exists():
         return markdown
     return "".join(piece if is_code else _LINK.sub(lambda found: _led(found, home, place), piece) for piece, is_code in _pieces(markdown))
+
+
+def _drawn(found: re.Match[str]) -> str:
+    module, name, expanded = found.groups()
+    workflow = project.workflows().get(module, {}).get(name)
+    if workflow is None:
+        log.warning("a diagram is asked for of %s in workflows/%s.py: there is no such workflow", name, module)
+        return ""
+    return drawing.draw(graph.of(workflow, expanded=bool(expanded)), f"Steps of {name}") + f"\n\n*{flows.LEGEND}*\n"
 
 
 def _pieces(markdown: str) -> list[tuple[str, bool]]:

@@ -58,6 +58,15 @@ def test_a_pattern_takes_what_is_named_nowhere_else_and_stays_in_its_folder() ->
     assert hook._expanded(nav, known, named) == [{"A": ["a/one.md", "a/b.md", "a/two.md"]}, {"B": ["b.md"]}]
 
 
+def test_a_page_may_ask_for_a_diagram(caplog: pytest.LogCaptureFixture) -> None:
+    drawn = hook._DIAGRAM.sub(hook._drawn, "<!-- diagram: retrain retrain --> <!-- diagram: retrain retrain with all tasks -->")
+    assert drawn.count("<svg") == 2
+    assert ">build_features<" in drawn
+    with caplog.at_level(logging.WARNING, logger="mkdocs"):
+        hook._DIAGRAM.sub(hook._drawn, "<!-- diagram: retrain nothing -->")
+    assert "there is no such workflow" in caplog.text
+
+
 # --- the policy -------------------------------------------------------------------------------------------------------
 
 
