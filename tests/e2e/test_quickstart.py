@@ -6,24 +6,23 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.e2e.harness import ROOT, Project
+from tests.e2e.server import Server, free_port
 
 pytestmark = pytest.mark.e2e
 
 PAGE = ROOT / "docs" / "quickstart.md"
 _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SECONDS = 240  # for one block; beyond it hangs
+_DONE = "===done==="
 
 
 class Block(NamedTuple):
@@ -40,19 +39,33 @@ def blocks(page: str) -> list[Block]:
     for language, title, text in _BLOCK.findall(page):
         if language == "sh":
             found.append(Block(text, "second terminal" in title, ""))
-        elif language in ("text", "json"):
+        else:
             found[-1] = found[-1]._replace(shown=found[-1].shown + text)
     return found
 
 
+def pattern(line: str) -> str:
+    """Return what a line of the page stands for: its words as they are, any figures, sums, dates, places and rules."""
+    words = []
+    for word in line.split():
+        if "/" in word or "─" in word or "..." in word:
+            words.append(".*?")
+        else:
+            words.append("".join(part if i % 2 == 0 else r"[\w.:+-]+" for i, part in enumerate(_split(word))))
+    return r"\s+".join(words)
+
+
+def _split(word: str) -> list[str]:
+    """Return a word as [text, figure, text, ...], the texts escaped."""
+    parts = re.split(r"((?<!\w)[+-]?[\w.:+-]*\d[\w.:+-]*)", word)
+    return [re.escape(part) if i % 2 == 0 else part for i, part in enumerate(parts)]
+
+
 def missing(shown: str, output: str) -> list[str]:
-    """Return the lines of a page that its commands did not give: words must be equal, figures, sums and places may differ."""
+    """Return the lines of a page that its commands did not give, in their order."""
     lost, rest = [], output
-    for line in shown.splitlines():
-        words = [".+?" if re.search(r"[\d─/]|\.\.\.", word) else re.escape(word) for word in line.split()]
-        if not words or words == [".+?"]:
-            continue
-        found = re.search(r"\s*".join(words), rest)
+    for line in filter(str.strip, shown.splitlines()):
+        found = re.search(pattern(line), rest)
         if found:
             rest = rest[found.end() :]
         else:
@@ -76,34 +89,26 @@ class Shell:
         )
 
     def run(self, commands: str) -> tuple[int, str]:
-        """Return (status, output) of a block; the first command that fails ends it."""
+        """Return (status, output) of a block; the first command that fails ends it, and the terminal."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"set -eo pipefail\n{commands}\nset +e\necho; echo ===done===\n")
+        # Each in braces with an input of its own: what reads the terminal would swallow the next command.
+        self._process.stdin.write(f"set -e\n{{\n{commands}\n}} </dev/null\necho {_DONE}\n")
         self._process.stdin.flush()
-        output, end = "", time.monotonic() + _SECONDS
+        output = ""
         for line in self._process.stdout:
-            if line.startswith("===done==="):
+            if line.startswith(_DONE):
                 return 0, output
             output += line
-            assert time.monotonic() < end, output
         return self._process.wait(timeout=30), output
 
     def close(self) -> None:
-        with_group(self._process)
-
-
-def with_group(process: subprocess.Popen[str]) -> None:
-    """End a process that was started here, and what it started."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
+        """End the terminal, and what runs in it."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
             stream.close()
 
 
@@ -121,57 +126,30 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server() -> Iterator[list[subprocess.Popen[str]]]:
-    """Servers to be ended."""
-    started: list[subprocess.Popen[str]] = []
-    yield started
-    for process in started:
-        with_group(process)
-
-
-def serve(command: str, folder: Path, environment: dict[str, str], log: Path, port: int) -> subprocess.Popen[str]:
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            ["bash", "-c", command], cwd=folder, env=environment, stdout=output, stderr=output, text=True, start_new_session=True
-        )
-    end = time.monotonic() + 90
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
-                if answer.status == 200:
-                    return process
-        except OSError:
-            time.sleep(0.3)
-    raise AssertionError(log.read_text())
+def opened() -> Iterator[ExitStack]:
+    """What is to be closed in the end."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page asks the service with curl")
-def test_every_command_of_the_quickstart_runs_and_gives_what_it_shows(
-    checkout: Path, tmp_path: Path, server: list[subprocess.Popen[str]]
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = Project(tmp_path / "unused", "").environment(PYTHONPATH=str(checkout)) | {"HOME": str(tmp_path)}
+def test_every_command_of_the_quickstart_runs_and_gives_what_it_shows(checkout: Path, tmp_path: Path, opened: ExitStack) -> None:
+    environment = Project(tmp_path / "unused", "").environment(PYTHONPATH=str(checkout), HOME=str(tmp_path))
     del environment["EVERGREEN_HOME"]  # the page's reader has none
-    found, log, token = blocks(PAGE.read_text()), tmp_path / "server.log", ""
-    assert sum(block.is_server for block in found) == 1
+    found, port, token = blocks(PAGE.read_text()), free_port(), ""
+    assert [block.commands for block in found if block.is_server] == ["make serve\n"]
     shell = Shell(checkout, environment)
-    try:
-        for block in found:
+    opened.callback(shell.close)
+    for block in found:
+        if block.is_server:
+            command = ["make", "serve", "PORT={port}"]
+            output = opened.enter_context(Server(command, checkout, environment, tmp_path / "server.log", port)).output()
+            token = re.search(r"^evg_\S+", output, re.M).group()  # type: ignore[union-attr]
+        else:
             commands = block.commands.replace("127.0.0.1:3000", f"127.0.0.1:{port}").replace("evg_...", token)
-            if block.is_server:
-                assert commands.strip() == "make serve"
-                server.append(serve(f"exec make serve PORT={port}", checkout, environment, log, port))
-                output = log.read_text()
-                token = re.search(r"evg_\S+", output).group()  # type: ignore[union-attr]
-            else:
-                status, output = shell.run(commands)
-                assert status == 0, f"{commands}\n{output}"
-            shown = block.shown.replace("3000", str(port))
-            assert missing(shown, output) == [], f"{commands}\n{output}"
-    finally:
-        shell.close()
+            status, output = shell.run(commands)
+            assert status == 0, f"{commands}\n{output}"
+        assert missing(block.shown, output) == [], f"{block.commands}\n{output}"
 
 
 # --- the test itself --------------------------------------------------------------------------------------------------
@@ -180,12 +158,13 @@ def test_every_command_of_the_quickstart_runs_and_gives_what_it_shows(
 @pytest.mark.parametrize(
     ("shown", "output", "lost"),
     [
-        ("log-loss 0.35", "log-loss 0.41", 0),  # a figure may be another
+        ("log-loss 0.35 [0.1, +0.2]", "log-loss 0.41 [-0.2, +0.25]", 0),  # a figure may be another
         ("PROMOTE: v1", "HOLD: v1", 1),  # a word may not
         ("a\nb", "a\nb", 0),
         ("b\na", "a\nb", 1),  # nor the order
         ("report  /x/y", "report     /z", 0),
-        ("...", "", 0),
+        ('{"id":"5f-0a","p":0.25,"flagged":true}', '{"id":"c2-11","p":0.5,"flagged":true}', 0),
+        ('{"id":"5f-0a","p":0.25,"flagged":true}', '{"id":"c2-11","p":0.5,"flagged":false}', 1),
     ],
 )
 def test_what_a_page_shows_is_found_or_missed(shown: str, output: str, lost: int) -> None:
@@ -195,15 +174,16 @@ def test_what_a_page_shows_is_found_or_missed(shown: str, output: str, lost: int
 def test_a_block_that_fails_is_told(tmp_path: Path) -> None:
     shell = Shell(tmp_path, {"PATH": os.environ["PATH"]})
     try:
-        assert shell.run("X=1; echo $X") == (0, "1\n\n")
-        assert shell.run("echo $X") == (0, "1\n\n")  # what a block has set stays
+        assert shell.run("X=1; echo $X") == (0, "1\n")
+        assert shell.run("echo $X") == (0, "1\n")  # what a block has set stays
+        assert shell.run("cat") == (0, "")  # nothing can be typed
         status, output = shell.run("echo before; false; echo after")
         assert (status != 0, output) == (True, "before\n")
     finally:
         shell.close()
 
 
-def test_every_figure_of_a_page_that_is_run_is_shown_as_text() -> None:
-    """Blocks of other languages would be neither run nor compared."""
+def test_every_block_of_the_page_is_run_or_compared() -> None:
     languages = {language for language, _, _ in _BLOCK.findall(PAGE.read_text())}
-    assert languages <= {"sh", "text", "json"}
+    assert languages == {"sh", "text", "json"}
+    assert PAGE.read_text().count("```") == 2 * len(_BLOCK.findall(PAGE.read_text()))

@@ -118,7 +118,7 @@ def _presets(task: Any) -> list[tuple[str, str]]:
         ("cores", str(asked.cpu)),
         ("memory", str(asked.mem)),
         ("GPU", str(asked.gpu or "")),
-        ("image", code(image)),
+        ("image", str(image)),
         ("retries", str(about.retries)),
         ("hours at most", f"{hours:g}"),
         ("interruptible", "yes" if about.interruptible else "no"),
