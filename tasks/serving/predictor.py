@@ -26,6 +26,8 @@ ONNX, PREPROCESSING, CARD, FEATURES, CLIENT = "model.onnx", "preprocessing.json"
 _TILE = 4
 """Rows are computed by fours, the last ones filled up. The runtime's kernels take four rows at once and treat a remainder in
 another way: filled up, a row's probability is the same to the bit whatever rows come with it."""
+_AT_ONCE = 4_096
+"""Rows of one pass of the network, in tiles: what a pass holds of each, some kilobytes, must not grow with a day."""
 _WARM_UPS = 3
 
 _FIELDS = TypeAdapter(list[RequestField])
@@ -110,8 +112,11 @@ class Predictor:
         if missing:
             numbers = np.concatenate([numbers, np.zeros((missing, numbers.shape[1]), np.float32)])
             codes = np.concatenate([codes, np.zeros((missing, codes.shape[1]), np.int64)])
-        found: Floats = self._session.run(["probability"], {"numbers": numbers, "codes": codes})[0][:rows]
-        return found
+        found = [
+            self._session.run(["probability"], {"numbers": numbers[start : start + _AT_ONCE], "codes": codes[start : start + _AT_ONCE]})[0]
+            for start in range(0, max(len(numbers), 1), _AT_ONCE)
+        ]
+        return np.concatenate(found)[:rows] if len(found) > 1 else found[0][:rows]
 
     def flag(self, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, probabilities: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Return whether each row is flagged, shape (n,): from the threshold of its group upwards, or from the one of all.

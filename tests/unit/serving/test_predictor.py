@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.artifacts.fairness import Grouping
 from tasks.errors import BundleError
 from tasks.model import bundle
-from tasks.serving.predictor import Predictor, rounded
+from tasks.serving.predictor import _AT_ONCE, Predictor, rounded
 from tests.unit.serving import toy
 
 pytestmark = pytest.mark.unit
@@ -42,6 +42,34 @@ def test_rows_alone_together_and_as_a_frame_give_the_same(rows: list[dict[str, A
     types = {"distance": pl.Float32, "wind": pl.Float32} | dict.fromkeys(toy.CATEGORICAL, pl.String)
     frame = pl.DataFrame([{name: row.get(name) for name in types} for row in rows], schema=types)
     assert together.tolist() == alone == predictor.predict(frame).tolist()
+
+
+def test_a_frame_of_several_passes_gives_the_same(predictor: Predictor) -> None:
+    """However many rows a day has, a pass of the network takes no more than some thousand."""
+    rng = np.random.default_rng(1)
+    count = 2 * _AT_ONCE + 3
+    drawn = {"distance": rng.uniform(80, 5_000, count), "wind": rng.uniform(0, 50, count)}
+    named = {
+        "carrier": rng.choice(["B6", "DL"], count),
+        "origin": rng.choice(["EWR", "JFK"], count),
+        "dest": rng.choice(["LAX", "MCO"], count),
+    }
+    frame = pl.DataFrame(drawn | named)
+    passes = list[int]()
+    run = predictor._session.run
+
+    class Session:
+        def run(self, names: list[str], given: dict[str, Any]) -> Any:
+            passes.append(len(given["numbers"]))
+            return run(names, given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "_session", Session())
+        found = predictor.predict(frame)
+    assert passes == [_AT_ONCE, _AT_ONCE, 4]
+    assert found.shape == (count,)
+    assert np.array_equal(found[-50:], predictor.predict(frame.tail(50)))
+    assert np.array_equal(found[:50], predictor.predict(frame.head(50)))
 
 
 def test_values_that_are_not_known_are_missing_or_code_0(predictor: Predictor) -> None:
