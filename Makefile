@@ -127,6 +127,10 @@ test: $(STAMP) ## all tests; their report is evidence for the ML Test Score
 pods: $(STAMP) ## every workflow as a cluster's pods would run it, from the packaged protobufs; a quarter of an hour
 	@$(BIN)/pytest -m pods -x tests/flyte/pods
 
+new-usecase: $(STAMP) ## a first use case from a sample of rows; SAMPLE=file.csv NAME=loans TIME=column LABEL=column KEY=column ZONE=UTC OUT=folder
+	@$(BIN)/python -m tasks.scaffold.run --sample "$(SAMPLE)" $(if $(NAME),--name "$(NAME)") $(if $(TIME),--time "$(TIME)") \
+		$(if $(LABEL),--label "$(LABEL)") $(if $(KEY),--key "$(KEY)") $(if $(ZONE),--zone "$(ZONE)") $(if $(OUT),--out "$(OUT)")
+
 test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit
 

@@ -11,7 +11,6 @@ A table is there in one of these forms, and in one alone, or nobody could say wh
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
@@ -21,13 +20,12 @@ import polars as pl
 
 from tasks.contracts import SourceFile, Table
 from tasks.errors import SourceError
-from tasks.sources import csv, delta
+from tasks.sources import csv, delta, parquet
 from tasks.sources.days import day_named
 from tasks.sources.forms import Form
 from tasks.sources.text import as_text
 
-PARQUET = ".parquet"
-ENDINGS = (*csv.ENDINGS, PARQUET)
+ENDINGS = (*csv.ENDINGS, parquet.ENDING)
 
 
 class Folder:
@@ -91,8 +89,8 @@ class Folder:
             data: bytes = self._files.cat_file(f"{self._root}/{name}")
         except FileNotFoundError as error:
             raise SourceError(f"{where} must be there", "no such file", self._mend) from error
-        if name.endswith(PARQUET):
-            rows = _parquet(data, where)
+        if name.endswith(parquet.ENDING):
+            rows = parquet.parse(data, where)
             rows = rows.with_columns(pl.lit(value).alias(column) for column, value in (also or {}).items() if column not in rows.columns)
             return as_text(rows, table, form, where, self._mend)
         rows = csv.parse(data, form.missing, where, self._mend)
@@ -100,7 +98,7 @@ class Folder:
         return rows.with_columns(said)
 
     def _read_folder(self, table: Table, form: Form, file: SourceFile) -> pl.DataFrame:
-        paths = sorted(path for path in self._listed(f"{self._root}/{file.name}", deep=True) if path.endswith(PARQUET))
+        paths = sorted(path for path in self._listed(f"{self._root}/{file.name}", deep=True) if path.endswith(parquet.ENDING))
         if not paths:
             raise SourceError(f"{self._address}/{file.name} must hold Parquet files", "none", self._mend)
         # The name of the folder is a column, whether the files have it or not.
@@ -123,7 +121,7 @@ class Folder:
         held: dict[str, list[str]] = {}
         for path in sorted(path for path in inside if path.startswith(start)):
             days = self._listed(f"{self._root}/{path}", deep=True)
-            prints = [f"{below} {fingerprint(info)}" for below, info in sorted(days.items()) if below.endswith(PARQUET)]
+            prints = [f"{below} {fingerprint(info)}" for below, info in sorted(days.items()) if below.endswith(parquet.ENDING)]
             if prints:
                 held[path.removeprefix(start)] = prints
         dated = {day_named(said, f"{self._address}/{start}{said}"): prints for said, prints in held.items()}
@@ -155,11 +153,3 @@ def _digest(parts: list[str]) -> str:
 def _split(name: str) -> tuple[str, str]:
     ending = next((ending for ending in sorted(ENDINGS, key=len, reverse=True) if name.endswith(ending)), "")
     return name.removesuffix(ending), ending
-
-
-def _parquet(data: bytes, where: str) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(io.BytesIO(data), hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        found = "an empty file" if not data else str(error).split("\n")[0]
-        raise SourceError(f"{where} must be a whole Parquet file", found, "copy the file again, or ask who writes it") from error

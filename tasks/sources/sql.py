@@ -90,8 +90,10 @@ class Database:
             asked = _columns(rows, list(types(table.schema)))
             if file.day is not None:
                 asked = asked.where(column(form.day) == _as_stored(connection, rows, form.day, file.day))
-            got = [list(row) for row in connection.execute(asked)]
-        return as_text(frame_of(list(types(table.schema)), got), table, form, where, self._mend)
+            got = connection.execute(asked).all()
+        wanted = list(types(table.schema))
+        values = list(zip(*got, strict=True)) if got else [()] * len(wanted)
+        return as_text(frame_of(wanted, values), table, form, where, self._mend)
 
     def _rows(self, connection: Connection, table: Table, form: Form) -> tuple[FromClause, list[str]]:
         """Return what to select from, and the names of its columns."""
@@ -122,9 +124,10 @@ class Database:
         counted: dict[Any, tuple[int, int]] = {}
         where = self._where(form.called or table.name)
         for part in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(asked).partitions(_ROWS_AT_ONCE):
-            got = [list(row) for row in part]
-            said = as_text(frame_of(wanted, [row[: len(wanted)] for row in got]), table, form, where, self._mend)
-            marked = pl.DataFrame({"day": [str(row[-1]) if is_divided else None for row in got], "hash": said.hash_rows(seed=2013)})
+            values = list(zip(*part, strict=True))
+            said = as_text(frame_of(wanted, values[: len(wanted)]), table, form, where, self._mend)
+            day = pl.Series("day", list(map(str, values[-1])) if is_divided else [None] * len(part), dtype=pl.String)
+            marked = pl.DataFrame([day, said.hash_rows(seed=2013).alias("hash")])
             for day, count, total in marked.group_by("day").agg(pl.len(), pl.col("hash").sum()).iter_rows():
                 before = counted.get(day, (0, 0))
                 counted[day] = (before[0] + count, (before[1] + total) % 2**64)
@@ -237,14 +240,13 @@ def _as_stored(connection: Connection, rows: FromClause, name: str, day: date) -
     return day.isoformat() if isinstance(held, str) else day
 
 
-def frame_of(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pl.DataFrame:
-    """Return rows of a driver as a frame; a column of values of several types, which SQLite allows, is text.
+def frame_of(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """Return what a driver gave as a frame; a column of values of several types, which SQLite allows, is text.
 
     Args:
         names: Of the columns.
-        rows: Values in their order.
+        columns: The values of each.
     """
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]
     return pl.DataFrame([_series(name, list(values)) for name, values in zip(names, columns, strict=True)])
 
 

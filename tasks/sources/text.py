@@ -34,7 +34,7 @@ def as_text(frame: pl.DataFrame, table: Table, form: Form, where: str, mend: str
     """
     wanted = types(table.schema)
     require_columns(frame.columns, table, where, mend)
-    series = {name: _text(frame[name], dtype, form) for name, dtype in wanted.items() if _has_text(frame.schema[name])}
+    series = {name: text_of(frame[name], dtype, form) for name, dtype in wanted.items() if has_text(frame.schema[name])}
     odd = [f"{name} {frame.schema[name]}" for name in wanted if name not in series]
     if odd:
         raise SourceError(f"every column of {where} that the contract has must hold plain values", ", ".join(odd), _PLAIN)
@@ -55,12 +55,13 @@ def require_columns(found: list[str], table: Table, where: str, mend: str) -> No
         raise SourceError(f"{where} must have a column {', '.join(missing)}", f"the columns {', '.join(found)}", mend)
 
 
-def _has_text(dtype: pl.DataType) -> bool:
+def has_text(dtype: pl.DataType) -> bool:
+    """Return whether values of a type can be written as text: not those that are binary or nested."""
     return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object, pl.Duration))
 
 
-def _text(values: pl.Series, wanted: pl.DataType, form: Form) -> pl.Series:
-    """Return values as text, for a column whose contract wants a type."""
+def text_of(values: pl.Series, wanted: pl.DataType, form: Form) -> pl.Series:
+    """Return values of a type that has text, as text for a column whose contract wants a type."""
     dtype = values.dtype
     if isinstance(dtype, pl.Datetime):
         return _instants(values, dtype, wanted, form.zone)
