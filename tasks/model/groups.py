@@ -5,7 +5,7 @@ A group is a text, so that a package can name it in JSON. Plain polars and numpy
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,24 @@ def named(name: str, groupings: Sequence[Grouping]) -> Grouping | None:
         ConfigError: If no attribute has that name; it lists those that there are.
     """
     return required(name, groupings) if name else None
+
+
+def require_servable(grouping: Grouping | None, inputs: Collection[str]) -> None:
+    """Require that the service can tell the group of a row, if groups are to have thresholds of their own.
+
+    Args:
+        grouping: The attribute; None where all rows have the same threshold.
+        inputs: The features that a model reads.
+
+    Raises:
+        ConfigError: If it is by a column that no request has: a protected one that is kept out of the features.
+    """
+    if grouping is not None and grouping.column not in inputs:
+        raise ConfigError(
+            "thresholds by group must be by a feature that the model reads, as the service knows nothing else of a row",
+            f"{grouping.name!r}, which is by {grouping.column}",
+            "choose another attribute for group_thresholds, or reweigh by this one",
+        )
 
 
 def required(name: str, groupings: Sequence[Grouping]) -> Grouping:

@@ -49,12 +49,13 @@ def plan_split(features: LazyFrame[Features], snapshot: DataSnapshot, config: Tr
         config: Lengths of the windows.
     """
     from tasks.clock import last_labelled_day
-    from tasks.model.groups import named
+    from tasks.contracts import inputs
+    from tasks.model.groups import named, require_servable
     from tasks.training.split import plan
     from tasks.usecase import source
 
-    for attribute in (config.reweigh, config.group_thresholds):
-        named(attribute, segments.SENSITIVE)  # one that is not declared is told here, before anything is trained
+    named(config.reweigh, segments.SENSITIVE)  # one that is not declared is told here, before anything is trained
+    require_servable(named(config.group_thresholds, segments.SENSITIVE), inputs(Features))
     last_day = last_labelled_day(snapshot.as_of, source.LOCAL_ZONE, policy.LABELS_COMPLETE_AFTER_HOURS)
     return plan(features, last_day, config, source.LOCAL_ZONE)
 

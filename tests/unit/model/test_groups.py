@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.artifacts.fairness import Grouping
 from tasks.errors import ConfigError
-from tasks.model.groups import UNKNOWN, groups_of, named, required, row_thresholds
+from tasks.model.groups import UNKNOWN, groups_of, named, require_servable, required, row_thresholds
 
 pytestmark = pytest.mark.unit
 
@@ -70,6 +70,13 @@ def test_a_threshold_is_that_of_the_rows_group(values: list[float | None], by_gr
     frame = pl.DataFrame({"arrivals": values}, schema={"arrivals": pl.Float32})
     expected = [by_group.get(group, 0.25) for group in groups_of(frame, CUT)]
     assert row_thresholds(frame, 0.25, CUT, by_group).tolist() == expected
+
+
+def test_thresholds_by_group_need_a_column_that_requests_have() -> None:
+    require_servable(None, [])
+    require_servable(VALUES, ["kind", "size"])
+    with pytest.raises(ConfigError, match=r"by a feature that the model reads.*got 'service', which is by arrivals"):
+        require_servable(CUT, ["kind", "size"])
 
 
 def test_attributes_are_found_by_name() -> None:

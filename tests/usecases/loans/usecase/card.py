@@ -31,7 +31,7 @@ CARD = ModelCard(
     ],
     limits=[
         "It learns what lenders did, right or wrong: the study found that race told in their decisions. A model of them repeats it.",
-        "1,989 applications, 244 of them refused: intervals are wide, and small groups are not compared at all.",
+        "Of 1,989 applications 244 were refused: intervals are wide, and small groups are not compared at all.",
         "The order of the file stands for time, ten applications a day: drift, decay and the gain of retraining are none in these data.",
         "Guidelines, verification and reviews are not read, as the lender fills them until the decision.",
         "Race, sex, marital status, age and dependants are no inputs; other inputs go with them, so that their groups can still differ.",
