@@ -87,6 +87,11 @@ class WeakSegments(Record):
     level: float = Field(description="Chance that any segment is called weak where none is")
     found: list[WeakSegment]
 
+    @property
+    def confirmed(self) -> list[WeakSegment]:
+        """Return the segments that are weak on unseen days too."""
+        return [segment for segment in self.found if segment.is_confirmed]
+
 
 class CalibrationBin(Record):
     """Rows of similar predicted probability: what was predicted and what came."""

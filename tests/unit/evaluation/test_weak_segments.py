@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.artifacts.evaluation import Bound, WeakSegment, WeakSegments
+from tasks.artifacts.evaluation import Bound, WeakSegments
 from tasks.artifacts.settings import SegmentRules
 from tasks.evaluation import weak_segments
 
@@ -43,10 +43,6 @@ def find(frame: pl.DataFrame, probabilities: Any, rules: SegmentRules = RULES) -
     return weak_segments.find(frame, probabilities, NUMERIC, CATEGORICAL, IMPORTANCES, rules)
 
 
-def confirmed(found: WeakSegments) -> list[WeakSegment]:
-    return [segment for segment in found.found if segment.is_confirmed]
-
-
 def overconfident(frame: pl.DataFrame, probabilities: Any) -> Any:
     """Halve the odds' logarithm away where one carrier flies in strong wind: the model is wrong there, and sure of it."""
     weak = frame.select((pl.col("wind") > 11) & (pl.col("carrier") == "EV")).to_series().fill_null(False).to_numpy()
@@ -58,7 +54,7 @@ def test_what_was_planted_is_found_on_some_days_and_confirmed_on_others() -> Non
     frame, right = rows()
     found = find(frame, overconfident(frame, right))
     assert (found.searched.last_day, found.confirmed_on.first_day) == (date(2013, 9, 16), date(2013, 9, 17))
-    best = confirmed(found)[0]
+    best = found.confirmed[0]
     assert "carrier is EV" in best.segment
     assert "wind above" in best.segment
     assert best.excess.lower > 0
@@ -69,8 +65,8 @@ def test_what_was_planted_is_found_on_some_days_and_confirmed_on_others() -> Non
 
 
 def test_noise_is_rarely_confirmed() -> None:
-    alarms = sum(bool(confirmed(find(*rows(seed)))) for seed in range(1, 13))
-    assert alarms <= 2  # one in twenty is the level
+    confirmed = sum(bool(find(*rows(seed)).confirmed) for seed in range(1, 13))
+    assert confirmed <= 2  # one in twenty is the level
 
 
 def test_a_high_loss_that_the_model_expects_is_no_weakness() -> None:
@@ -80,7 +76,7 @@ def test_a_high_loss_that_the_model_expects_is_no_weakness() -> None:
     windy = frame["wind"].fill_null(0).to_numpy() > 12
     probabilities = np.where(windy, 0.5, 0.02)
     frame = frame.with_columns(label=pl.Series((generator.random(ROWS) < probabilities).astype(int)))
-    assert confirmed(find(frame, probabilities)) == []
+    assert find(frame, probabilities).confirmed == []
 
 
 def test_few_days_are_not_searched() -> None:
