@@ -31,6 +31,8 @@ from tests.flyte.pods.walker import Job, Literals, TaskFailed
 from tests.storage import Bucket
 
 _MOST_SECONDS = 600
+_AT_IMPORT = {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "2", "MLFLOW_DISABLE_TELEMETRY": "true"}
+"""What libraries read once, when they are imported: for a warm process as the most tasks have it."""
 _TAIL = 3_000  # characters of a log that an error shows
 _MAPPED = re.compile(r"map_(\w+)_[0-9a-f]{32}-arraynode")
 DISTRIBUTION, MAP_INDEX = "{{ .remote_package_path }}", "FLYTE_K8S_ARRAY_INDEX"
@@ -271,6 +273,6 @@ class Pods:
         key = image, self.is_warm
         if key not in self._starters:
             programs = self.environments.of(image)
-            own = {"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(self.folder), "HOME": str(self.folder), "OMP_WAIT_POLICY": "PASSIVE"}
+            own = {"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(self.folder), "HOME": str(self.folder), **_AT_IMPORT}
             self._starters[key] = Warm(programs, own, self.package.code) if self.is_warm else Plain(programs)
         return self._starters[key]

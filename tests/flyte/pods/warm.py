@@ -8,6 +8,7 @@ environment, working directory and log. Answers are lines too: the pid, then the
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -22,13 +23,17 @@ ALWAYS = (
     "pandera.polars",
     "polars",
     "pyarrow",
+    "s3fs",
 )
 """What every task of the project imports, by `tasks/execution.py` and `tasks/frames.py` or by flytekit itself."""
+OFTEN = ("deltalake", "mlflow", "scipy.optimize", "sklearn.linear_model", "torch")
+"""What several tasks of an image import, if the image has it."""
 COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
 
 
 def main() -> None:
-    for name in (*ALWAYS, "s3fs"):
+    there = [name for name in OFTEN if importlib.util.find_spec(name.partition(".")[0])]
+    for name in (*ALWAYS, *there):
         importlib.import_module(name)
     print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
