@@ -74,7 +74,7 @@ class Project:
     def command(self, workflow: str, as_of: str = AS_OF, source: str | None = None) -> list[str]:
         name = workflow.rpartition("/")[2]
         inputs = ["--as_of", as_of, "--source", source or self.source]
-        if name not in ("ingest", "validation"):
+        if name not in ("ingest", "validation", "night", "load"):
             inputs += ["--config", str(self.config)]
         return [*PYFLYTE, f"workflows/{workflow}.py", name, *inputs, *self.options]
 
@@ -103,10 +103,10 @@ class Project:
         )
         return Result(done.returncode, done.stdout, time.perf_counter() - started)
 
-    def kill_when(self, line: str, workflow: str = "retrain", times: int = 1) -> str:
+    def kill_when(self, line: str, workflow: str = "retrain", as_of: str = AS_OF, times: int = 1) -> str:
         """Run a workflow and kill it (SIGKILL) as soon as its output has a line, so many times; return its output."""
         process = subprocess.Popen(
-            self.command(workflow),
+            self.command(workflow, as_of),
             cwd=self.root,
             env=self.environment(PYTHONUNBUFFERED="1"),
             stdout=subprocess.PIPE,
