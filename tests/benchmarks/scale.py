@@ -119,13 +119,15 @@ def _features(folder: Path) -> Found:
 
 
 def _handed_on(folder: Path) -> Found:
-    """What `build_features` does once all days are there: all rows in one frame, sorted, hashed and written."""
+    """What `build_features` does once all days are there: all rows in one frame, sorted, checked, hashed and written."""
     from tasks.frames import rows_hash
+    from tasks.rows import require
 
-    stored, *_ = _Place(folder).features()
+    stored = _Place(folder).features()[0].select(list(features.Features.to_schema().columns))
 
     def work() -> int:
         rows = stored.sort("predicted_at", "flight_id").collect()
+        require(rows.lazy(), features.Features, "features")
         rows_hash(rows)
         rows.write_parquet(folder / "features.parquet")
         return rows.height
