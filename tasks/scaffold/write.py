@@ -30,6 +30,7 @@ FILES = (
 
 _TAKEN = {"label", "batch_day", "predicted_at", "label_known_at", "came_7d_n", "positive_28d_share"}
 _FEW_GROUPS = 10
+_FEWEST_ROWS = 30  # a share of fewer is chance
 _CLASS_TAKEN = {"Any", "Config", "Features", "Form", "Instant", "Online", "Raw", "Table"}
 _PERSONAL = 'sensitivity="restricted", retention_days=PERSONAL_RETENTION_DAYS'
 
@@ -345,7 +346,7 @@ def _numbers(guess: Guess, rows: pl.DataFrame) -> dict[str, str]:
         "training_days": str(max(7, min(28, span - (folds + 1) * evaluation - 3))),
         "evaluation_rows": str(max(50, min(200, usual * evaluation * 6 // 10))),
         "missed": _short(float(max(1, round((1 - share) / max(share, 0.01))))) + ".0",
-        "fewest_rows_a_day": str(max(2, usual // 2)),
+        "fewest_rows_a_day": str(max(_FEWEST_ROWS, usual // 2)),
         "missing_warn": str(absent + 1),
         "missing_stop": str(absent + 3),
         "thin_warn": _short(min(0.75, round(lowest, 2))),

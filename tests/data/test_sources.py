@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -187,3 +188,15 @@ def _watched(bound: Any, read: list[Any]) -> Any:
         return bound.read(table, file)
 
     return replace(bound, read=watched)
+
+
+def test_the_example_of_the_page_gives_what_the_packaged_files_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text()
+    code = page.partition("<<'EOF'\n")[2].partition("\nEOF\n")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/sources.md", "exec"), {})
+    clock = datetime(2013, 1, 8, tzinfo=UTC)
+    addresses = (source.PACKAGED, *re.findall(r"--as_of 2013-01-08 --source (\S+)", page))
+    assert len(addresses) == 3
+    found = {_told(ingest(bound_source(address), f"lake-{n}", clock))["content"] for n, address in enumerate(addresses)}
+    assert len(found) == 1

@@ -72,7 +72,7 @@ def test_it_trains_a_model(tmp_path: Path, copy_of_code: Path) -> None:
     result = project.run("training", as_of="1990-07-19")
     assert result.status == 0, result.output
     assert tables.scan(f"{project.home}/lake/loans").collect().height == 1_989
-    assert list(project.home.rglob("network.safetensors"))
+    assert list(project.home.rglob("weights.safetensors"))
 
 
 def test_what_is_written_is_typed(tmp_path: Path, copy_of_code: Path) -> None:
