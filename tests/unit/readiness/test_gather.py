@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.readiness import VersionFacts
+from tasks.artifacts.readiness import Inventory, VersionFacts
 from tasks.readiness import gather
 from tasks.readiness.installation import Installation
 from tasks.readiness.rubric import RUBRIC
 from tasks.readiness.scoring import score
 from tests.unit.backtest.toy import FIRST
-from tests.unit.readiness.house import COMMIT, NIGHTS, House
+from tests.unit.readiness.house import COMMIT, NIGHTS, RULES, House
 from tests.unit.reporting import test_backtest
 
 pytestmark = [
@@ -47,8 +47,8 @@ def test_all_that_is_on_record_is_read(whole: Installation) -> None:
 
 
 def test_nothing_is_read_of_nothing(furnished: House, tmp_path: Path) -> None:
-    empty = House(tmp_path / "home", furnished.now, furnished.terms)
-    found = empty.read()
+    empty = Inventory(name="toy", versions=[], searches=[], anchors={})
+    found = gather.gather(str(tmp_path / "lake"), tmp_path, empty, furnished.terms, RULES, furnished.now)
     assert (found.newest, found.trail, found.nights, found.proofs, found.tests) == (None, [], [], [], None)
     scored = score(found, RUBRIC, COMMIT)
     assert scored.final == 0
