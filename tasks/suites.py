@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from tasks.artifacts.record import SuiteCondition
 
 _SHOWN = 300
+_NOTEBOOKS = "nbformat"
 
 
 @contextmanager
@@ -20,10 +22,24 @@ def quiet() -> Iterator[None]:
     os.environ["DISABLE_DEEPCHECKS_ANONYMOUS_TELEMETRY"] = "true"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from deepchecks.utils.logger import set_verbosity
+        with _without_notebooks():
+            from deepchecks.utils.logger import set_verbosity
 
         set_verbosity(logging.ERROR)  # no bars of progress
         yield
+
+
+@contextmanager
+def _without_notebooks() -> Iterator[None]:
+    """Let plotly, which deepchecks imports, not find what it draws with in notebooks: that compiles a grammar, for two seconds."""
+    if _NOTEBOOKS in sys.modules:
+        yield
+        return
+    sys.modules[_NOTEBOOKS] = None  # type: ignore[assignment]  # to Python it cannot be imported; plotly does without
+    try:
+        yield
+    finally:
+        del sys.modules[_NOTEBOOKS]
 
 
 def conditions(result: Any) -> list[SuiteCondition]:

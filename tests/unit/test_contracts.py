@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+from datetime import date
+
+import numpy as np
 import pandera.polars as pa
 import polars as pl
 import pytest
 
 from tasks import contracts
-from tasks.contracts import Instant, RowRule, Table
+from tasks.contracts import Instant, RowRule, SourceFile, Table
 from tasks.errors import ContractViolation
 
 pytestmark = pytest.mark.unit
@@ -34,6 +38,58 @@ def test_a_column_says_all_about_itself() -> None:
 def test_types_are_those_of_polars() -> None:
     assert contracts.types(Card) == {"name": pl.String(), "size": pl.Float64(), "kind": pl.String()}
     assert contracts.types(Silent) == {"id": pl.Int64(), "seen": pl.Datetime("us", "UTC")}
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        (pl.Int16, pl.Int16()),  # polars' own, as a class
+        (pl.Duration("ms"), pl.Duration("ms")),  # and as a type with a unit
+        (np.dtype("int8"), pl.Int8()),  # of a pandas contract: what its values become
+        (np.dtype("int32"), pl.Int32()),
+        (np.dtype("int64"), pl.Int64()),
+        (np.dtype("float32"), pl.Float32()),
+        (np.dtype("float64"), pl.Float64()),
+        (np.dtype("bool"), pl.Boolean()),
+        (np.dtype("datetime64[ns]"), pl.Datetime("ns")),
+        (np.dtype("object"), pl.String()),
+        (str, pl.String()),  # a class that is no type of polars
+    ],
+)
+def test_the_type_of_a_column_whichever_way_it_is_declared(declared: object, expected: pl.DataType) -> None:
+    assert contracts.polars_type(declared) == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "field"),
+    [
+        (RowRule("small", "no card is large", pl.lit(True)), "name"),
+        (Table("cards", Card, ("name",)), "key"),
+        (SourceFile("cards.csv", "1"), "day"),
+    ],
+)
+def test_what_is_declared_cannot_be_changed(declared: object, field: str) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(declared, field, None)
+
+
+def test_a_table_comes_in_daily_batches_unless_it_says_otherwise() -> None:
+    assert Table("cards", Card, ("name",)).is_daily
+    assert SourceFile("cards.csv", "1").day is None
+    assert SourceFile("cards.csv", "1", date(2013, 1, 1)) != SourceFile("cards.csv", "1")
+
+
+class Learnt(pa.DataFrameModel):
+    town: str = pa.Field(metadata={"role": "categorical", "group": "place"})
+    size: float = pa.Field(metadata={"role": "numeric", "group": "card"})
+    north: float = pa.Field(metadata={"role": "numeric", "group": "place"})
+    label: int = pa.Field(metadata={"role": "label"})
+
+
+def test_what_a_model_reads_are_numbers_first_and_in_groups() -> None:
+    assert contracts.inputs(Learnt) == ["size", "north", "town"]
+    assert contracts.grouped(Learnt, contracts.inputs(Learnt)) == {"card": ["size"], "place": ["north", "town"]}
+    assert contracts.grouped(Learnt, []) == {}
 
 
 def test_columns_by_role() -> None:
@@ -115,3 +171,23 @@ def test_one_column_names_a_row() -> None:
         contracts.key_of(TwiceKeyed)
     with pytest.raises(ContractViolation, match="got no such column"):
         contracts.key_of(Silent)
+
+
+class Open(Card):
+    name: str = contracts.column("Who", role="key", retention_days=30, str_matches="^[a-z]+$")
+
+
+class Other(Card):
+    size: float = contracts.column("How large", role="other", unit="metres", nullable=True, ge=0, lt=3)
+
+
+def test_a_digest_follows_roles_sensitivity_and_batches() -> None:
+    """These a reader must look at again as well; all come after `retention_days` and before it in the alphabet."""
+    whole = contracts.digest(Table("cards", Card, ("name",), is_daily=False))
+    assert len({named(Card), named(Open), named(Other), whole}) == 4
+
+
+def test_a_digest_is_what_it_was() -> None:
+    """It is kept with versions: if it changes by itself, every champion seems to have learnt from another contract."""
+    assert named(Card) == "7307e461325c5de8"
+    assert contracts.digest() == "4f53cda18c2baa0c"

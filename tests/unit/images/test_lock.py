@@ -92,8 +92,9 @@ def test_where_this_machine_has_a_build_of_its_own_the_index_s_is_kept_beside_it
     (index / "same" / "index.html").write_text('<a href="same-3.0-py3-none-any.whl">same-3.0-py3-none-any.whl</a>')
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", index.as_uri())
-    assert lock.summed(["tiny==1.1", "same==3.0"], PIP) == {"tiny==1.1": {here, there}, "same==3.0": {same}}
-    text = lock.written(lock.summed(["tiny==1.1", "same==3.0"], PIP))
+    found = lock.summed(["tiny==1.1", "same==3.0"], PIP)
+    assert found == {"tiny==1.1": {here, there}, "same==3.0": {same}}
+    text = lock.written(found)
     done = install(text, disk.parent / "with")
     assert done.returncode == 0, done.stderr
     assert (disk.parent / "with" / "site" / "tiny.py").read_text() == "HERE = 1"

@@ -13,7 +13,7 @@ import pytest
 
 from tasks.artifacts.monitoring import LabelQueue, QueuedLabel
 from tasks.errors import LakeError
-from tasks.lake import labelling, tables
+from tasks.lake import exclusive, labelling, tables
 from tests.unit.monitoring import logged
 from tests.unit.monitoring.logged import FIRST
 
@@ -106,7 +106,7 @@ def test_a_night_with_nothing_to_queue_leaves_no_table(lake: str) -> None:
 
 
 def test_many_nights_leave_few_files(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelling, "_MANY_FILES", 3)
+    monkeypatch.setattr(exclusive, "_MANY_FILES", 3)
     for n, id in enumerate(IDS[:9]):
         labelling.record(lake, queue([id], NIGHT + timedelta(days=n)), DAYS)
     table = tables.open_table(f"{lake}/{labelling.LABELLING}")

@@ -32,7 +32,7 @@ CHAPTERS = [
 
 
 def sound(document: str) -> Tags:
-    return require_sound(document, dossier.MOST_BYTES)
+    return require_sound(document, 2_000_000)
 
 
 @pytest.fixture(scope="module")
