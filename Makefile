@@ -134,7 +134,12 @@ new-usecase: $(STAMP) ## a first use case from a sample of rows; SAMPLE=file.csv
 test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit
 
-check: $(STAMP) ## lint, format, types, import rules, and what nobody uses: dependencies, code, features
+coverage: $(STAMP) ## lines and branches that the tests of modules, data and models run, by package, and the floor of plain modules
+	@$(BIN)/pytest -m "unit or data or model" --numprocesses 2 --dist loadgroup --cov --cov-report=
+	@$(BIN)/coverage json -q -o .evergreen/coverage.json
+	@$(BIN)/python -m tests.conventions.covered .evergreen/coverage.json
+
+check: $(STAMP) ## lint, format, types, import rules, licences, and what nobody uses: dependencies, code, features
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -142,10 +147,17 @@ check: $(STAMP) ## lint, format, types, import rules, and what nobody uses: depe
 	@$(BIN)/deptry tasks workflows launchplans images --optional-dependencies-dev-groups dev
 	@$(BIN)/deptry . --ignore DEP001,DEP003,DEP004
 	@$(BIN)/python -m tests.conventions.unused
+	@$(BIN)/python -m tasks.governance.project
 
 format: $(STAMP) ## mend format and what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+sbom: $(STAMP) ## the project's bill of materials (CycloneDX), with licences; OUT=.evergreen/sbom.json
+	@$(BIN)/python -m tasks.governance.project --out $(or $(OUT),.evergreen/sbom.json)
+
+mutate: $(STAMP) ## would a test notice if a line of a core module were wrong? MODULE=tasks/rows.py [MOST=50]
+	@$(BIN)/python -m tests.mutate $(MODULE) $(if $(MOST),--most $(MOST))
 
 bench: $(STAMP) ## figures beside their peers; NAME=spine [ARGS=--quick]
 	@$(BIN)/python -m tests.benchmarks.$(NAME) $(ARGS)

@@ -221,7 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for path in asked.modules:
         found = examine(path, asked.most)
-        print(f"{path}: {found['noticed']} of {found['run']} mutants noticed, of {found['mutants']} that there are, in {found['seconds']} s")
+        print(
+            f"{path}: {found['noticed']} of {found['run']} mutants noticed, of {found['mutants']} that there are, in {found['seconds']} s"
+        )
         (folder / f"{path.removesuffix('.py').replace('/', '.')}.json").write_text(json.dumps(found, indent=1) + "\n")
     return 0
 

@@ -73,30 +73,32 @@ def components(root: Path) -> list[Component]:
             installed, in the version that is installed. Of `pyproject.toml` and the use case's `requirements.txt`, if
             they are there, comes which are direct.
     """
-    pins, direct = _pins(root / "requirements.lock"), _direct(root)
+    locked, direct = pins(root / "requirements.lock"), _direct(root)
     found: dict[str, Component] = {}
     for distribution in distributions():
-        name = _normal(distribution.name or "")
+        name = normal(distribution.name or "")
         # The first of a name is the one that is imported; an empty name is a folder that a broken removal left behind.
-        if not name or name in found or (pins and name not in pins):
+        if not name or name in found or (locked and name not in locked):
             continue
-        if pins and pins[name] != distribution.version.partition("+")[0]:  # a build for one kind of machine is the same version
-            log.warning("%s %s is installed, where the lock has %s", distribution.name, distribution.version, pins[name])
+        if locked and locked[name] != distribution.version.partition("+")[0]:  # a build for one kind of machine is the same version
+            log.warning("%s %s is installed, where the lock has %s", distribution.name, distribution.version, locked[name])
         found[name] = Component(
             name=distribution.name, version=distribution.version, licence=_licence(distribution), is_direct=name in direct
         )
     return [found[name] for name in sorted(found)]
 
 
-def bom(components: Sequence[Component], name: str, version: str) -> str:
+def bom(components: Sequence[Component], name: str, version: str, is_model: bool = True) -> str:
     """Return a bill of materials as CycloneDX 1.6 JSON (ECMA-424), the same for the same packages.
 
     Args:
         components: The packages.
-        name: Of the model that they made.
+        name: Of the model that they made, or of the program that they are parts of.
         version: Of the model: its digest.
+        is_model: Whether it is a model.
     """
-    model = Part(name=name, version=version, type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=f"{name}@{version}")
+    kind = ComponentType.MACHINE_LEARNING_MODEL if is_model else ComponentType.APPLICATION
+    model = Part(name=name, version=version, type=kind, bom_ref=f"{name}@{version}")
     parts = {component.name: _part(component) for component in components}
     content = sha256("\n".join([name, version, *(c.model_dump_json() for c in components)]).encode()).hexdigest()
     bill = Bom(
@@ -118,9 +120,9 @@ def _part(component: Component) -> Part:
         name=component.name,
         version=component.version,
         type=ComponentType.LIBRARY,
-        bom_ref=f"{_normal(component.name)}@{component.version}",
+        bom_ref=f"{normal(component.name)}@{component.version}",
         licenses=licences,
-        purl=PackageURL(type="pypi", name=_normal(component.name), version=component.version),
+        purl=PackageURL(type="pypi", name=normal(component.name), version=component.version),
         properties=[Property(name="evergreen:direct", value=str(component.is_direct).lower())],
     )
 
@@ -151,18 +153,20 @@ def _spdx(words: str) -> str | None:
     return _NAMES.get(plain) or fixup_id(words) or (words if is_expression(words) else None)
 
 
-def _pins(lock: Path) -> dict[str, str]:
+def pins(lock: Path) -> dict[str, str]:
+    """Return normalised name to version of the lock; none where there is no lock."""
     lines = lock.read_text().splitlines() if lock.is_file() else []
     pairs = (line.split(" ")[0].split("==") for line in lines if "==" in line)
-    return {_normal(pair[0]): pair[1] for pair in pairs}
+    return {normal(pair[0]): pair[1] for pair in pairs}
 
 
 def _direct(root: Path) -> set[str]:
     project, own = root / "pyproject.toml", root / "tasks" / "usecase" / "requirements.txt"
     listed: list[str] = tomllib.loads(project.read_text()).get("project", {}).get("dependencies", []) if project.is_file() else []
     listed += own.read_text().splitlines() if own.is_file() else []
-    return {_normal(name[0]) for line in listed if (name := _NAME.match(line))}
+    return {normal(name[0]) for line in listed if (name := _NAME.match(line))}
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """Return a package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()

@@ -59,7 +59,7 @@ def test_without_a_lock_all_that_is_installed_is_listed_and_nothing_is_direct(tm
 
 def test_the_project_s_own_environment() -> None:
     found = environment.components(ROOT)
-    names = [environment._normal(c.name) for c in found]
+    names = [environment.normal(c.name) for c in found]
     assert names == sorted(set(names))
     assert {"torch", "polars", "flytekit"} <= {c.name for c in found if c.is_direct}
     assert sum(c.licence == environment.UNKNOWN for c in found) <= 0.02 * len(found)
@@ -155,7 +155,7 @@ def test_the_same_packages_give_the_same_bytes_and_others_another_serial_number(
             is_direct=st.booleans(),
         ),
         max_size=6,
-        unique_by=lambda c: environment._normal(c.name),
+        unique_by=lambda c: environment.normal(c.name),
     )
 )
 def test_any_packages_make_a_valid_bill(listed: list[Component]) -> None:
