@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked.out.parent.mkdir(parents=True, exist_ok=True)
         asked.out.write_text(bill(root, components) + "\n")
         print(f"{asked.out}: {len(components)} packages, {len({c.licence for c in components})} kinds of licence")
-    found = faults(components, environment.pins(root / "requirements.lock"))
+    found = faults(components, list(environment.pins(root / "requirements.lock")))
     for line in found:
         print(line)
     return min(len(found), 1)
