@@ -24,7 +24,7 @@ from workflows.defaults import SOURCE
 
 _FAILED = [WorkflowExecutionPhase.FAILED, WorkflowExecutionPhase.TIMED_OUT, WorkflowExecutionPhase.ABORTED]
 _SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|ACCESS_KEY|CREDENTIAL|API_KEY")
-_USER_IN_URL = re.compile(r"//[^/@\s]+:[^/@\s]+@")
+_USER_IN_URL = re.compile(r"//[^/@\s]*:(?!\$\{[A-Z_]+\}@)[^/@\s]+@")  # a password that is none of a variable
 _MEND = "mend the domain in launchplans/domains.py"
 
 

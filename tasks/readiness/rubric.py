@@ -250,7 +250,7 @@ _INFRASTRUCTURE = (
         _tests(
             "tests/e2e/test_governance.py::test_a_flight_is_explained_in_words_and_on_a_page", "tests/unit/evaluation/test_explanation.py"
         ),
-        _other("a prediction of this installation was explained", served.explained, _USAGE, "make explain FLIGHT=..."),
+        _other("a prediction of this installation was explained", served.explained, _USAGE, "make explain ROW=..."),
         combine=Combine.PRACTISED,
         half=_PRACTISED,
         full=_AND_HERE,

@@ -45,6 +45,10 @@ def test_a_secret_in_the_code_is_refused_and_not_repeated(domain: object) -> Non
     assert "hunter2" not in str(caught.value) and "abc" not in str(caught.value)
 
 
+def test_a_password_by_the_name_of_its_variable_is_none() -> None:
+    assert Domain("x", source="postgresql+psycopg://reader:${LOANS_PASSWORD}@db/loans").source.startswith("postgresql")
+
+
 def test_what_a_cluster_needs_is_told_at_once() -> None:
     with pytest.raises(ConfigError, match=r"no storage; no tracking; no pods\.registry"):
         Domain("x").require_complete()
