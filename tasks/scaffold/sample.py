@@ -24,6 +24,7 @@ FEW = 20
 
 _MISSING = ("NA", "")
 _LONGEST_ATTRIBUTE = 40
+_FLAG = 2  # numbers of so few values are a flag: a median of them says nothing
 _MEND = "give SAMPLE a .csv (or .csv.gz, .csv.zip) or .parquet file with a line of names and some weeks of rows"
 _WHOLE, _LEADING_ZERO = r"^[+-]?\d+$", r"^[+-]?0\d"
 _DAY_OR_INSTANT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:?\d{2})?)?$"
@@ -156,16 +157,19 @@ def _column(values: pl.Series, attribute: str) -> Column:
 
 
 def _kind(held: pl.Series) -> Kind:
-    if held.is_empty():
-        return Kind.TEXT
+    if held.n_unique() <= _FLAG:
+        whole = held.str.contains(_DAY_OR_INSTANT).all()
+        return Kind.INSTANT if whole and not held.is_empty() and _are_days(held) else Kind.TEXT
     if held.str.contains(_WHOLE).all() and held.cast(pl.Int64, strict=False).null_count() == 0:
         return Kind.TEXT if held.str.contains(_LEADING_ZERO).any() else Kind.INT  # 007 is a code
     numbers = held.cast(pl.Float64, strict=False)
     if numbers.null_count() == 0 and numbers.is_finite().all():
         return Kind.FLOAT
-    if held.str.contains(_DAY_OR_INSTANT).all() and held.str.head(10).str.to_date("%Y-%m-%d", strict=False).null_count() == 0:
-        return Kind.INSTANT
-    return Kind.TEXT
+    return Kind.INSTANT if held.str.contains(_DAY_OR_INSTANT).all() and _are_days(held) else Kind.TEXT
+
+
+def _are_days(held: pl.Series) -> bool:
+    return held.str.head(10).str.to_date("%Y-%m-%d", strict=False).null_count() == 0
 
 
 def _about(name: str) -> About:

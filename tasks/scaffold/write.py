@@ -155,8 +155,6 @@ def _checks(column: Column, role: str) -> list[str]:
         return [code.list_of("isin", column.values, 8)] if column.values and role != "key" else []
     if not column.is_number:
         return []
-    if column.distinct == 2 and column.kind == Kind.INT:
-        return [f"isin=[{int(column.low)}, {int(column.high)}]"]
     low, high = (0.0 if column.low >= 0 else -_wide(-column.low)), (_wide(column.high) if column.high > 0 else 0.0)
     if column.kind == Kind.INT:
         return [f"ge={int(low)}"] if role == "key" else [f"ge={int(low)}", f"le={int(high)}"]
@@ -277,8 +275,7 @@ def _row_id(guess: Guess) -> str:
 
 
 def _positive(guess: Guess) -> str:
-    value = code.quoted(guess.positive) if guess.label.kind == Kind.TEXT else _short(float(guess.positive))
-    return f"pl.col({code.quoted(guess.label.name)}) == {value}"
+    return f"pl.col({code.quoted(guess.label.name)}) == {code.quoted(guess.positive)}"
 
 
 def _renamed(key: Column) -> str:

@@ -78,12 +78,14 @@ def test_what_is_about_a_person_is_told_by_its_name(name: str, about: sample.Abo
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
-        (["1", "-2"], sample.Kind.INT),
-        (["1", "2.5"], sample.Kind.FLOAT),
-        (["1e3", "2"], sample.Kind.FLOAT),
-        (["007", "123"], sample.Kind.TEXT),  # a code
-        (["nan", "1"], sample.Kind.TEXT),
-        (["99999999999999999999", "1"], sample.Kind.FLOAT),  # more than 64 bits
+        (["1", "-2", "3"], sample.Kind.INT),
+        (["1", "2.5", "3"], sample.Kind.FLOAT),
+        (["1e3", "2", "3"], sample.Kind.FLOAT),
+        (["1", "0", "1"], sample.Kind.TEXT),  # a flag
+        (["1.0", "0.0", None], sample.Kind.TEXT),
+        (["007", "123", "8"], sample.Kind.TEXT),  # a code
+        (["nan", "1", "2"], sample.Kind.TEXT),
+        (["99999999999999999999", "1", "2"], sample.Kind.FLOAT),  # more than 64 bits
         (["2024-03-01", "2024-03-02"], sample.Kind.INSTANT),
         (["2024-03-01 10:00:00", "2024-03-02T10:00:00Z"], sample.Kind.INSTANT),
         (["2024-02-30", "2024-03-02"], sample.Kind.TEXT),  # no such day
