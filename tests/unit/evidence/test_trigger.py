@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifacts.monitoring import MonitoringRules, Problem, TriggerRules
+from tasks.artifacts.monitoring import MonitoringRules, NightReport, Problem, TriggerRules
 from tasks.artifacts.retraining import Action, Lease
 from tasks.evidence.trigger import decide, held_back
 from tasks.usecase.policy import MONITORING
@@ -95,6 +95,7 @@ def test_new_labelled_days_ask_by_themselves() -> None:
     [
         ([1], "state", Action.CHALLENGE),  # two of three, tonight among them
         ([2], "state", Action.CHALLENGE),  # the night between need not alarm
+        ([1, 2], "state", Action.CHALLENGE),  # more than are needed
         ([3], "state", Action.ALERT),  # too long ago
         ([1, 2], "", Action.NONE),  # not tonight: it has passed
         ([1, 2], "weather", Action.ALERT),  # another group does not confirm
@@ -107,6 +108,24 @@ def test_drift_asks_when_it_stays(nights_before: list[int], tonight: str, action
     nights = [TONIGHT - timedelta(days=days) for days in nights_before]
     earlier = [report(night, drift=drift("state", night=night)) for night in nights]
     assert decide(report(drift=drift(tonight)), earlier, RULES).action == action
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        report(TONIGHT - timedelta(days=1)),  # tested, and calm
+        report(TONIGHT - timedelta(days=1), drift=drift("weather", night=TONIGHT - timedelta(days=1))),  # another group
+        report(TONIGHT - timedelta(days=1), drift=None),  # too few days to test
+    ],
+)
+def test_a_night_before_without_an_alarm_confirms_nothing(before: NightReport) -> None:
+    assert decide(report(drift=drift("state")), [before], RULES).action == Action.ALERT
+
+
+def test_of_an_alert_no_cool_down_is_told() -> None:
+    """It tells why a challenger is not trained: none was asked for."""
+    decision = decide(report(drift=drift("weather"), days_since_candidate=1), [], RULES)
+    assert [evidence.rule for evidence in decision.evidence] == ["drift"]
 
 
 def test_a_night_told_twice_is_no_third_alarm() -> None:
