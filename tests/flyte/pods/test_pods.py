@@ -52,13 +52,6 @@ def retrained(
         yield Retrained(made, made.lake.put_folder("source", Path(small_source)))
 
 
-def test_retrain_decides_what_the_local_run_decides(retrained: Retrained, finished: Project) -> None:
-    """Data, models to the last digit of their metrics, verdict and reasons; the source has another name there."""
-    summary = json.loads(retrained.summary.model_dump_json())
-    found = json.dumps(outcome(summary)).replace(retrained.source, finished.source)
-    assert json.loads(found) == finished.first
-
-
 def test_a_node_is_a_pod_of_its_image_and_none_ran_twice(retrained: Retrained, package: Package) -> None:
     done = [ran for ran in retrained.ran if ran.status == 0]
     assert len({ran.task for ran in done}) == len(done) >= 20
@@ -69,14 +62,13 @@ def test_a_node_is_a_pod_of_its_image_and_none_ran_twice(retrained: Retrained, p
 
 
 def test_an_instance_that_is_lost_costs_an_attempt(retrained: Retrained) -> None:
-    """Killed once the flights of a month were written and the weather was not; the next attempt goes on, to the same lake."""
+    """Killed once the flights were written, before it could say so; the next attempt goes on, to the same lake."""
     first, second = [ran for ran in retrained.ran if ran.task == INGEST]
     assert (first.attempt, first.status) == (0, -9)
     assert (second.attempt, second.status) == (1, 0)
     killed, whole = retrained.cluster.pods.logs(INGEST)[:2]
-    assert "flights: " in killed
-    assert "weather: " not in killed
-    assert re.search(r"flights: \d+ days read, 0 written", whole) or re.search(r"flights: 0 days read", whole), "written days stay written"
+    assert re.search(r"flights: \d+ days read, [1-9]\d* written", killed)
+    assert re.search(r"flights: \d+ days read, 0 written", whole), "what was written stays written"
     assert "weather: " in whole
 
 
@@ -89,21 +81,26 @@ def test_each_pod_leaves_its_deck_beside_its_outputs(retrained: Retrained) -> No
             assert b"resources" in deck, ran.task
 
 
-def test_batch_scoring_maps_days_to_pods(retrained: Retrained) -> None:
-    made, before = retrained.cluster, len(retrained.cluster.pods.ran)
-    made.make_champion(1)
-    given: dict[str, Any] = {"first_day": "2013-04-07", "last_day": "2013-04-09", "as_of": AS_OF, "source": retrained.source}
+@pytest.fixture(scope="module")
+def watched(retrained: Retrained) -> Retrained:
+    """The same, with a champion."""
+    retrained.cluster.make_champion(1)
+    return retrained
+
+
+def test_batch_scoring_maps_days_to_pods(watched: Retrained) -> None:
+    made, before = watched.cluster, len(watched.cluster.pods.ran)
+    given: dict[str, Any] = {"first_day": "2013-04-07", "last_day": "2013-04-08", "as_of": AS_OF, "source": watched.source}
     scores = made.launch("workflows.batch_scoring.batch_scoring", **given)["o0"]
-    assert [score.day.first_day for score in scores] == [date(2013, 4, day) for day in (7, 8, 9)]
+    assert [score.day.first_day for score in scores] == [date(2013, 4, day) for day in (7, 8)]
     assert all(score.rows > 0 for score in scores)
     elements = [ran for ran in made.pods.ran[before:] if ran.task == "tasks.serving.task.score_day"]
-    assert [ran.path.rpartition("/")[2] for ran in elements] == ["0", "1", "2"]
+    assert [ran.path.rpartition("/")[2] for ran in elements] == ["0", "1"]
 
 
-def test_a_night_ends_in_the_branch_that_its_decision_asks_for(retrained: Retrained) -> None:
-    made, before = retrained.cluster, len(retrained.cluster.pods.ran)
-    made.make_champion(1)
-    night = made.launch("workflows.monitor.monitor", as_of=NIGHT, source=retrained.source, config=CONFIG)
+def test_a_night_ends_in_the_branch_that_its_decision_asks_for(watched: Retrained) -> None:
+    made, before = watched.cluster, len(watched.cluster.pods.ran)
+    night = made.launch("workflows.monitor.monitor", as_of=NIGHT, source=watched.source, config=CONFIG)
     assert night["outcome"].startswith("nothing done: ")
     (report,) = night["reports"]
     assert report.night == date(2013, 4, 12)
@@ -112,8 +109,8 @@ def test_a_night_ends_in_the_branch_that_its_decision_asks_for(retrained: Retrai
     assert not {"begin", "roll_back"} & set(tasks), "the other branches do not run"
 
 
-def test_a_person_approves_what_the_gate_shows(retrained: Retrained) -> None:
-    made = retrained.cluster
+def test_a_person_approves_what_the_gate_shows(watched: Retrained) -> None:
+    made = watched.cluster
     number, dossier = versions.add(made, Verdict.REVIEW)
     given = {"model_version": number, "by": "Ada Example", "reason": "read and sound", "dossier": dossier[:12]}
     made.answers = False
@@ -138,3 +135,10 @@ def test_a_failure_runs_the_failure_nodes_of_the_plan_and_of_its_caller(retraine
     for end in ran[-2:]:  # each was told by Flyte's engine, and ends the claim by it
         assert comparable(end.outputs["o0"]).startswith("failed: "), end.task
         assert "nowhere" in comparable(end.outputs["o0"])
+
+
+def test_retrain_decides_what_the_local_run_decides(retrained: Retrained, finished: Project) -> None:
+    """Data, models to the last digit of their metrics, verdict and reasons; the source has another name there."""
+    summary = json.loads(retrained.summary.model_dump_json())
+    found = json.dumps(outcome(summary)).replace(retrained.source, finished.source)
+    assert json.loads(found) == finished.first

@@ -21,7 +21,7 @@ from flytekit.types.error.error import FlyteError
 from pydantic import BaseModel
 
 from tests.flyte.pods import literals
-from tests.flyte.pods.walker import Job, Literals, TaskFailed, Walker, WorkflowFailed, ordered
+from tests.flyte.pods.walker import Job, Literals, TaskFailed, Walker, WorkflowFailed, as_error, ordered
 
 pytestmark = pytest.mark.flyte
 
@@ -259,6 +259,4 @@ def test_a_path_leads_into_lists_maps_and_structs() -> None:
 
 
 def test_types_of_errors_are_found_in_unions() -> None:
-    from tests.flyte.pods.walker import _error
-
-    assert _error(LiteralType(simple=SimpleType.STRING), WorkflowFailed("n0", "why")) is None
+    assert as_error(LiteralType(simple=SimpleType.STRING), WorkflowFailed("n0", "why")) is None

@@ -144,7 +144,7 @@ class _Execution:
     def _on_failure(self, node: Node, done: dict[str, Literals], failure: WorkflowFailed) -> None:
         """Run a failure node, which is told of the failure if it has an input for it."""
         kinds = self.walker.entities.tasks[node.task_node.reference_id.name].interface.inputs.variables
-        told = {name: error for name, variable in kinds.items() if (error := _error(variable.type, failure)) is not None}
+        told = {name: error for name, variable in kinds.items() if (error := as_error(variable.type, failure)) is not None}
         self._node(node, done, self.path, told)
 
     def _node(self, node: Node, done: dict[str, Literals], path: str, told: Mapping[str, Literal] | None = None) -> Literals:
@@ -291,12 +291,12 @@ def _operand(operand: Operand, inputs: Literals) -> Any:
     return comparable(Literal(scalar=scalar))
 
 
-def _error(kind: LiteralType, failure: WorkflowFailed) -> Literal | None:
+def as_error(kind: LiteralType, failure: WorkflowFailed) -> Literal | None:
     """Return a failure as an input of a type, None if the type is of another kind."""
     if kind.simple == SimpleType.ERROR:
         return Literal(scalar={"error": {"failed_node_id": failure.node, "message": failure.told}})
     for variant in kind.union_type.variants:
-        inner = _error(variant, failure)
+        inner = as_error(variant, failure)
         if inner is not None:
             return Literal(scalar={"union": {"value": inner, "type": variant}})
     return None
