@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.e2e
 PAGE = ROOT / "docs" / "quickstart.md"
 _BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _DONE = "===done==="
+_SECONDS = 300  # of a block; beyond it hangs
 
 
 class Block(NamedTuple):
@@ -93,14 +95,18 @@ class Shell:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # Each in braces with an input of its own: what reads the terminal would swallow the next command.
-        self._process.stdin.write(f"set -e\n{{\n{commands}\n}} </dev/null\necho {_DONE}\n")
+        self._process.stdin.write(f"set -e\n{{\n{commands}\n}} </dev/null\nprintf '\\n{_DONE}\\n'\n")  # output may end within a line
         self._process.stdin.flush()
-        output = ""
-        for line in self._process.stdout:
-            if line.startswith(_DONE):
-                return 0, output
-            output += line
-        return self._process.wait(timeout=30), output
+        output, late = "", threading.Timer(_SECONDS, os.killpg, (self._process.pid, signal.SIGKILL))
+        late.start()
+        try:
+            for line in self._process.stdout:
+                if line.startswith(_DONE):
+                    return 0, output.removesuffix("\n")
+                output += line
+            return self._process.wait(timeout=30), output
+        finally:
+            late.cancel()
 
     def close(self) -> None:
         """End the terminal, and what runs in it."""
@@ -177,6 +183,7 @@ def test_a_block_that_fails_is_told(tmp_path: Path) -> None:
         assert shell.run("X=1; echo $X") == (0, "1\n")
         assert shell.run("echo $X") == (0, "1\n")  # what a block has set stays
         assert shell.run("cat") == (0, "")  # nothing can be typed
+        assert shell.run("printf 'no end'") == (0, "no end")
         status, output = shell.run("echo before; false; echo after")
         assert (status != 0, output) == (True, "before\n")
     finally:

@@ -100,7 +100,9 @@ def test_the_code_is_in_it_whole(package: Package) -> None:
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, timeout=30)
     wanted = {name for name in listed.stdout.split() if name.startswith(PODS_CODE) and (ROOT / name).is_file()}
     assert wanted - package.code == set()
-    assert {name.split("/")[0] for name in package.code} & {".venv", ".evergreen", ".git", "tests", "docs"} == set(), "see .flyteignore"
+    assert {name.split("/")[0] for name in package.code} & {".venv", ".evergreen", ".git", ".github", "site", "tests", "docs"} == set(), (
+        "see .flyteignore"
+    )
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
