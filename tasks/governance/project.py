@@ -9,7 +9,7 @@ import argparse
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tasks import provenance
@@ -41,7 +41,7 @@ def listed(root: Path) -> list[Component]:
     return [component.model_copy(update={"licence": LOOKED_UP.get(component.name.lower(), component.licence)}) for component in found]
 
 
-def faults(components: Sequence[Component], pins: Sequence[str]) -> list[str]:
+def faults(components: Sequence[Component], pins: Iterable[str]) -> list[str]:
     """Return what is wrong with the licences of packages; each is named.
 
     Args:

@@ -54,6 +54,8 @@ def ruled(**change: object) -> MonitoringRules:
         # The champion is worse than the version before for certain.
         ({"quality": WORSE}, Action.ROLL_BACK, "above that of version 2", "roll-back"),
         ({"quality": quality(over_previous=even(0.011))}, Action.NONE, "no drift", "nothing"),
+        # A version before that could not be asked is worse than nobody.
+        ({"quality": quality().model_copy(update={"previous_version": 2})}, Action.NONE, "no drift", "nothing"),
         # Of too few days nothing goes back.
         ({"quality": quality(over_previous=even(0.02), days=13)}, Action.NONE, "no drift", "nothing"),
         # A rollback is graver than a challenge, and needs no cool-down: it trains nothing.
