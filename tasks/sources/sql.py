@@ -32,7 +32,8 @@ PREFIX = "sql:"
 
 _ROWS_AT_ONCE = 50_000  # bounds the memory of a pass over a whole table
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_SECRET = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
+_SECRET = re.compile(r"password|passwd|pwd|secret|token", re.IGNORECASE)
+_SECRET_WITHIN = re.compile(r"(?:password|pwd)\s*=\s*(?!\$\{\w+\})\S", re.IGNORECASE)  # as `odbc_connect` has
 _HIDDEN = "***"
 
 
@@ -196,7 +197,8 @@ def _resolved(address: str) -> tuple[URL, list[str]]:
 def _require_no_secret(url: URL) -> None:
     """Raise if a password stands in a URL; it is never shown."""
     said = [url.password or "", *(str(value) for name, value in url.query.items() if _SECRET.search(name))]
-    if any(value and not _VARIABLE.fullmatch(value) for value in said):
+    within = any(_SECRET_WITHIN.search(str(value)) for value in url.query.values())
+    if within or any(value and not _VARIABLE.fullmatch(value) for value in said):
         raise SourceError(
             "the password of a database must come from the environment: the source's name goes into the lake and the registry",
             "one within --source",

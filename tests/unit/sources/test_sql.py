@@ -169,12 +169,24 @@ SECRET = "s3cr3t/word"
         "postgresql+psycopg://ada:s3cr3t%2Fword@127.0.0.1/loans",
         "postgresql+psycopg://ada@127.0.0.1/loans?password=s3cr3t%2Fword",
         "postgresql+psycopg://ada:s3cr3t%2Fword${MORE}@127.0.0.1/loans",
+        "mssql+pyodbc:///?odbc_connect=SERVER%3Ddb%3BUID%3Dada%3BPWD%3Ds3cr3t",
     ],
 )
 def test_a_password_in_the_url_is_refused_and_not_repeated(source: str) -> None:
     with pytest.raises(SourceError, match="must come from the environment") as caught:
         RAW.files(source, VISITS)
     assert "s3cr3t" not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
+
+
+def test_a_key_file_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what an ODBC string takes from the environment is none either: these fail for want of a driver alone."""
+    monkeypatch.setenv("LOANS_PASSWORD", SECRET)
+    for source in (
+        "mysql+pymysql://ada:${LOANS_PASSWORD}@127.0.0.1/loans?ssl_key=/etc/loans/key.pem",
+        "mssql+pyodbc:///?odbc_connect=SERVER%3Ddb%3BUID%3Dada%3BPWD%3D${LOANS_PASSWORD}",
+    ):
+        with pytest.raises(SourceError, match="needs its driver"):
+            RAW.files(source, VISITS)
 
 
 def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
