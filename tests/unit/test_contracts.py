@@ -95,6 +95,7 @@ def test_what_a_model_reads_are_numbers_first_and_in_groups() -> None:
 def test_columns_by_role() -> None:
     assert contracts.columns(Card, "feature") == ["size"]
     assert contracts.columns(Card, "label") == []
+    assert contracts.columns(Card, "".join(["fea", "ture"])) == ["size"], "equal, and not the same text in memory"  # type: ignore[arg-type]
 
 
 class Personal(pa.DataFrameModel):
@@ -181,10 +182,15 @@ class Other(Card):
     size: float = contracts.column("How large", role="other", unit="metres", nullable=True, ge=0, lt=3)
 
 
-def test_a_digest_follows_roles_sensitivity_and_batches() -> None:
-    """These a reader must look at again as well; all come after `retention_days` and before it in the alphabet."""
+class Regrouped(Learnt):
+    town: str = pa.Field(metadata={"role": "categorical", "group": "card"})
+
+
+def test_a_digest_follows_roles_sensitivity_groups_and_batches() -> None:
+    """These a reader must look at again as well."""
     whole = contracts.digest(Table("cards", Card, ("name",), is_daily=False))
     assert len({named(Card), named(Open), named(Other), whole}) == 4
+    assert contracts.digest(Learnt) != contracts.digest(type("Learnt", (Regrouped,), {}))
 
 
 def test_a_digest_is_what_it_was() -> None:

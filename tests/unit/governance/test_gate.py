@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from datetime import date
 from itertools import product
 from typing import Any
@@ -347,3 +348,70 @@ def test_a_decision_names_candidate_incumbent_values_and_thresholds() -> None:
         "all 5 requirements of the service hold",
     ]
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"logistic_gain": 0.02}, "log-loss is 0.0200 below logistic regression's [+0.0190, +0.0210], more than the margin of 0.0050"),
+        ({"logistic_gain": 0.003}, "log-loss is 0.0030 below logistic regression's [+0.0020, +0.0040], not more than the margin of 0.0050"),
+        ({"logistic_gain": -0.02}, "log-loss is 0.0200 above logistic regression's [-0.0210, -0.0190], not more than the margin of 0.0050"),
+        ({"logistic_gain": 0.0}, "log-loss is 0.0000 above logistic regression's [-0.0010, +0.0010], not more than the margin of 0.0050"),
+        ({"network": 0.4455}, "log-loss is 0.9900 times LightGBM's (0.4455 against 0.4500), within the limit of 1.02"),
+        ({"network": 0.4635}, "log-loss is 1.0300 times LightGBM's (0.4635 against 0.4500), above the limit of 1.02"),
+        (
+            {"incumbent_gain": BETTER},
+            "the paired gain over champion 7 is +0.0040 [+0.0020, +0.0060]; its lower bound is above the margin of 0.0010",
+        ),
+        (
+            {"incumbent_gain": NOTHING},
+            "the paired gain over champion 7 is +0.0000 [+0.0000, +0.0000]; its lower bound is not above the margin of 0.0010",
+        ),
+    ],
+)
+def test_a_comparison_is_told_with_its_figures_and_which_way_it_goes(given: dict[str, Any], told: str) -> None:
+    assert told in [criterion.reason for criterion in judge(evaluation(**given)).criteria]
+
+
+@pytest.mark.parametrize(
+    ("champion", "told"),
+    [
+        (TERMS, ["the features of champion 7 are the same", "the contract of champion 7 is the same"]),
+        (
+            Terms("features 0", "contract 0"),
+            ["the features of champion 7 are others: a person must approve", "the contract of champion 7 is others: a person must approve"],
+        ),
+        (
+            Terms(None, None),
+            [
+                "the features of champion 7 are not known: a person must approve",
+                "the contract of champion 7 is not known: a person must approve",
+            ],
+        ),
+    ],
+)
+def test_what_the_champion_was_trained_on_is_told(champion: Terms, told: list[str]) -> None:
+    found = judge(evaluation(incumbent_gain=BETTER), champion=champion).criteria
+    assert [criterion.reason for criterion in found if criterion.name.startswith("same ")] == told
+
+
+@pytest.mark.parametrize(
+    ("given", "rules", "name", "value", "threshold"),
+    [
+        (evaluation(), {"review_first_model": True}, "first model", 0, 1),
+        (evaluation(incumbent_gain=BETTER, segments=[]), {}, "segments", 0, 1),
+        (evaluation(incumbent_gain=BETTER), {}, "same features", 1, 1),
+        (evaluation(incumbent_gain=BETTER), {}, "gain over champion 7", 0.002, 0.001),
+        (evaluation(incumbent_gain=BETTER), {}, "segment some", 0, -0.02),
+    ],
+)
+def test_a_criterion_has_the_value_that_was_found_and_the_one_it_needs(
+    given: Evaluation, rules: dict[str, Any], name: str, value: float, threshold: float
+) -> None:
+    (found,) = [criterion for criterion in judge(given, **rules).criteria if criterion.name == name]
+    assert (found.value, found.threshold) == (value, threshold)
+
+
+def test_terms_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        TERMS.features = "others"  # type: ignore[misc]
