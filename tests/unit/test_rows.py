@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -312,3 +313,18 @@ class Bounds(pa.DataFrameModel):
 )
 def test_every_bound_is_translated(row: dict[str, int], broken: list[str]) -> None:
     assert [f"{v.column}: {v.rule}" for v in judged.violations(pl.LazyFrame([row]), Bounds)] == broken
+
+
+@pytest.mark.parametrize(("count", "ends"), [(8, "g, h"), (9, "g, h, ...")])
+def test_of_many_allowed_values_eight_are_told(count: int, ends: str) -> None:
+    class Many(pa.DataFrameModel):
+        kind: str = pa.Field(isin=list("abcdefghijk")[:count])
+
+    ((told,),) = judged.allowed(Many).values()
+    assert told.startswith("one of a, b, ")
+    assert told.endswith(ends)
+
+
+def test_a_violation_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        judged.Violation("id", "must not be null", 1, ()).rows = 2  # type: ignore[misc]
