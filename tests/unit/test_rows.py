@@ -325,6 +325,14 @@ def test_of_many_allowed_values_eight_are_told(count: int, ends: str) -> None:
     assert told.endswith(ends)
 
 
+def test_a_pattern_keeps_its_own_words() -> None:
+    class Worded(pa.DataFrameModel):
+        kind: str = pa.Field(str_matches="^matches$")
+
+    (broken,) = judged.violations(pl.LazyFrame({"kind": ["other"]}), Worded)
+    assert broken.rule == "must match ^matches$"
+
+
 def test_a_violation_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         judged.Violation("id", "must not be null", 1, ()).rows = 2  # type: ignore[misc]

@@ -403,6 +403,10 @@ def test_what_the_champion_was_trained_on_is_told(champion: Terms, told: list[st
         (evaluation(incumbent_gain=BETTER), {}, "same features", 1, 1),
         (evaluation(incumbent_gain=BETTER), {}, "gain over champion 7", 0.002, 0.001),
         (evaluation(incumbent_gain=BETTER), {}, "segment some", 0, -0.02),
+        (evaluation(incumbent_gain=BETTER, segments=[segment("s", WORSE, p=0.001)]), {}, "segment s", -0.08, -0.02),
+        (evaluation(incumbent_gain=BETTER, segments=[segment("s", STRADDLES, p=0.001)]), {}, "segment s", -0.025, -0.02),
+        (evaluation(incumbent_gain=BETTER, segments=[segment("s", UNSURE)]), {}, "segment s", -0.021, -0.02),
+        (evaluation(incumbent_gain=BETTER, segments=[segment("s", SLIGHTLY_WORSE, p=0.04)]), {}, "segment s", 0.04, 0.05),
     ],
 )
 def test_a_criterion_has_the_value_that_was_found_and_the_one_it_needs(
