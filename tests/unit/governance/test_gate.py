@@ -205,6 +205,8 @@ def test_fairness_that_is_not_known_waits_for_a_person() -> None:
     decision = judge(evaluation(), groups=unknown)
     assert decision.verdict == Verdict.REVIEW
     assert decision.reasons == ["fairness of carrier is not known (1 of 2 groups have 100 rows): a person must approve"]
+    (failed,) = decision.failed
+    assert (failed.value, failed.threshold) == (0, 1)
 
 
 @pytest.mark.parametrize(("passed", "expected"), [((100, 90), Verdict.PROMOTE), ((100, 89), Verdict.HOLD), ((0,), Verdict.HOLD)])
