@@ -47,6 +47,15 @@ def reasons(*rows: dict[str, str | None]) -> list[list[str]]:
 # --- parse ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_type_that_no_text_is_read_as_is_refused() -> None:
+    class Odd(pa.DataFrameModel):
+        at: pl.Time
+
+    with pytest.raises(ContractViolation, match=r"the column at must be of a type that text is read as: .*; got Time\.") as caught:
+        judged.parse(pl.DataFrame({"at": ["10:00:00"]}), Table("odd", Odd, key=("at",)))
+    assert "contract.py" in caught.value.mend
+
+
 def test_a_good_row_is_typed_and_has_no_reasons() -> None:
     parsed = judged.parse(raw({}), TOY)
     assert parsed.drop(REASONS).schema == contracts.types(Toy)
