@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -237,3 +239,13 @@ def test_a_url_that_cannot_be_read_is_not_repeated() -> None:
     with pytest.raises(SourceError, match="must be a URL of SQLAlchemy") as caught:
         RAW.files("postgresql://ada:s3cr3t@host:port/loans", VISITS)
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_make_hands_the_name_of_the_variable_on_and_not_its_value() -> None:
+    source = "postgresql+psycopg://ada:${LOANS_PASSWORD}@127.0.0.1/loans"
+    environment = os.environ | {"LOANS_PASSWORD": SECRET}
+    root = Path(__file__).resolve().parents[3]
+    command = ["make", "--dry-run", "retrain", f"SOURCE={source}"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    assert f"--source '{source}'" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
