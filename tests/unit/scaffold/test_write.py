@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.errors import ConfigError
+from tasks.errors import ConfigError, StorageError
 from tasks.scaffold import guess, sample, write
 from tasks.scaffold.guess import Asked
 
@@ -120,3 +120,9 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"OUT must be a new folder; got .*out, which is there"):
         written(bare(), tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="OUT must be writable"):
+        written(orders(), tmp_path / "file" / "out")
