@@ -6,14 +6,9 @@ STAMP := $(VENV)/.installed
 export OMP_WAIT_POLICY ?= PASSIVE
 
 PACKAGE ?= .evergreen/flyte-package.tgz
-<<<<<<< HEAD
-RUNS = $(or $(EVERGREEN_HOME),.evergreen) $(RUN)/mlflow.db
-CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(SOURCE),--source $(SOURCE))
-=======
 RUNS = $(or $(EVERGREEN_HOME),.evergreen)/mlflow.db
 # As it was given: the `${NAME}` of a database's password is for the process that connects, not for make or the shell.
 CLOCK := $(if $(AS_OF),--as_of $(AS_OF)) $(if $(value SOURCE),--source '$(value SOURCE)')
->>>>>>> 030b582 (A source reaches the process as it was given, so that a password is nobody else's)
 INPUTS := $(CLOCK) $(if $(CONFIG),--config $(CONFIG))
 
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*\#\#.*/\1/p' Makefile)
