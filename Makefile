@@ -136,6 +136,7 @@ test-quick: $(STAMP) ## the tests of single modules only
 	@$(BIN)/pytest -m unit
 
 coverage: $(STAMP) ## lines and branches that the tests of modules, data and models run, by package, and the floor of plain modules
+	@mkdir -p .evergreen
 	@$(BIN)/pytest -m "unit or data or model" --numprocesses 2 --dist loadgroup --cov --cov-report=
 	@$(BIN)/coverage json -q -o .evergreen/coverage.json
 	@$(BIN)/python -m tests.conventions.covered .evergreen/coverage.json

@@ -245,7 +245,9 @@ def test_a_rule_over_a_row_names_the_rows() -> None:
     ],
 )
 def test_columns_and_types_are_exact(frame: pl.DataFrame, expected: list[str]) -> None:
-    assert [f"{v.column}: {v.rule}" for v in judged.violations(frame.lazy(), Toy)] == expected
+    found = judged.violations(frame.lazy(), Toy)
+    assert [f"{v.column}: {v.rule}" for v in found] == expected
+    assert {v.rows for v in found} == {1}, "told as one fault each, not as one of every row"
 
 
 def test_a_report_is_capped_at_twenty_rules() -> None:
@@ -294,6 +296,8 @@ def test_require_says_what_where_and_how_to_mend_it() -> None:
     assert "id: must be at least 0" in str(caught.value)
     assert "size: must be at most 10" in str(caught.value)
     judged.require(typed(id=[1]).lazy(), Toy, "the features")
+    with pytest.raises(ContractViolation, match="got 1 broken rule:"):
+        judged.require(typed(id=[-1]).lazy(), Toy, "the features")
 
 
 class Unknown(pa.DataFrameModel):

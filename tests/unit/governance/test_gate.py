@@ -421,3 +421,11 @@ def test_a_criterion_has_the_value_that_was_found_and_the_one_it_needs(
 def test_terms_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         TERMS.features = "others"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("passed", "told"),
+    [(95, "test 0: 95.0% of 100 rows pass, at least 90.0%"), (80, "test 0: 80.0% of 100 rows pass, fewer than 90.0%")],
+)
+def test_a_test_of_behaviour_is_told_with_its_share(passed: int, told: str) -> None:
+    assert told in [criterion.reason for criterion in judge(evaluation(), acts=behaviour(passed)).criteria]
