@@ -35,9 +35,7 @@ KEPT = {
     "get_version": "tasks/caching.py: flytekit calls it",
     "intra_op_num_threads": "an attribute of onnxruntime's options",
     "model_config": "pydantic reads it",
-    "of_night": "tasks/lake/labelling.py: how a queue of labels is read back; the lake's readers have one function a table",
     "received_at": "tasks/serving/outcomes.py: kept with an outcome, for people",
-    "recorded_at": "tasks/lake/nights.py: kept with a night, for people",
     "third_party_imports": "tasks/caching.py: the tests that hold images to imports ask it",
 }
 """Names that vulture finds no use of, with what uses them."""

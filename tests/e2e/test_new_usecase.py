@@ -18,7 +18,6 @@ from tasks.lake import tables
 from tests.e2e.harness import ROOT, SMALL, Project
 
 pytestmark = pytest.mark.e2e
-pytest.importorskip("tasks.artifacts.vocabulary")  # what is written names its rows by it
 
 A_DAY = 10
 COLUMNS = ("loanamt", "appinc", "hrat", "obrat", "unem", "dep", "male", "black", "married", "cosign", "approve")
