@@ -55,7 +55,7 @@ def folder(filled: Path, tmp_path: Path) -> Path:
 
 
 def found(folder: Path, features: pl.DataFrame = AGAIN, last: date = LAST, fields: list[RequestField] = FIELDS) -> Served:
-    told = look(str(folder / "lake"), features, last, fields, RULES, LEVEL)
+    told = look(str(folder / "lake"), features, last, fields, RULES, LEVEL, "flight_id")
     assert told is not None
     return told
 
@@ -64,7 +64,7 @@ def found(folder: Path, features: pl.DataFrame = AGAIN, last: date = LAST, field
 
 
 def test_where_nothing_was_ever_logged_there_is_nothing(tmp_path: Path) -> None:
-    assert look(str(tmp_path / "lake"), AGAIN, LAST, FIELDS, RULES, None) is None
+    assert look(str(tmp_path / "lake"), AGAIN, LAST, FIELDS, RULES, None, "flight_id") is None
     assert problems(None, AS_OF, RULES, 100) == []
 
 
