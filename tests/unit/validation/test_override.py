@@ -32,7 +32,7 @@ def test_an_override_holds_what_was_typed() -> None:
         ({"rule": "volume"}, ["volume of flights, missing days of flights", "'volume'"]),
         ({"by": " "}, ["--by", "an empty text"]),
         ({"reason": ""}, ["--reason", "an empty text"]),
-        ({"day": "4 July"}, ["a date such as 2013-07-04", "'4 July'"]),
+        ({"day": "4 July"}, ["a date such as 2024-07-04", "'4 July'"]),
     ],
 )
 def test_what_is_refused(typed: dict[str, str], words: list[str]) -> None:
