@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks import provenance
 from tasks.cluster import Pods, choose
 from tasks.errors import ConfigError, EvergreenError
 
@@ -68,7 +69,8 @@ def options(domain: str, project: str, version: str, config: str = "", dry_run: 
     """
     chosen = _domain(domain)
     chosen.require_complete()
-    variables = [part for name, value in chosen.variables().items() for part in ("--env", f"{name}={value}")]
+    told = chosen.variables() | {"EVERGREEN_COMMIT": provenance.commit()}
+    variables = [part for name, value in told.items() for part in ("--env", f"{name}={value}")]
     return [
         *(["--config", config] if config else []),
         "register",

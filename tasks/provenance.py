@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,16 +11,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _CODE, _DECLARED = ("tasks", "workflows", "launchplans", "images", "tests"), ("pyproject.toml", "requirements.lock")
 UNKNOWN = "unknown"
-"""What is told where there is neither a checkout nor a lock, as in a pod."""
+"""What is told where there is neither a checkout nor a lock."""
 
 
 def commit() -> str:
-    """Return the commit that the code was checked out at, marked if files differ from it."""
+    """Return the commit that the code was checked out at, marked if files differ from it.
+
+    A pod has no checkout: there it is what was registered (`EVERGREEN_COMMIT`).
+    """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return UNKNOWN
+        return os.environ.get("EVERGREEN_COMMIT") or UNKNOWN
     return done.stdout.strip()
 
 

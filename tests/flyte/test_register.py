@@ -100,18 +100,18 @@ def test_the_code_travels_to_the_clusters_storage(registered: Registered) -> Non
 
 
 def test_pods_find_their_lake_and_registry(registered: Registered) -> None:
+    wanted = {
+        "EVERGREEN_LAKE": "s3://ours/lake",
+        "EVERGREEN_ARTIFACTS": "s3://ours/mlflow",
+        "MLFLOW_TRACKING_URI": "https://mlflow.ours.internal",
+        "AWS_REGION": "eu-central-1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     for name, template in containers(registered).items():
         variables = {pair.key: pair.value for pair in template.container.env}
-        assert (
-            variables.items()
-            >= {
-                "EVERGREEN_LAKE": "s3://ours/lake",
-                "EVERGREEN_ARTIFACTS": "s3://ours/mlflow",
-                "MLFLOW_TRACKING_URI": "https://mlflow.ours.internal",
-                "AWS_REGION": "eu-central-1",
-                "OMP_WAIT_POLICY": "PASSIVE",
-            }.items()
-        ), name
+        assert variables.items() >= wanted.items(), name
+        commit, version = variables["EVERGREEN_COMMIT"], registered.tasks[name].id.version
+        assert len(commit) == 40 and commit.startswith(version), "for the lineage of models"
 
 
 def test_images_come_from_the_domains_registry(registered: Registered) -> None:

@@ -64,3 +64,11 @@ def test_a_file_was_committed_and_a_stranger_was_not(tmp_path: Path) -> None:
     assert found.tzinfo is not None
     assert found < datetime.now(UTC) + timedelta(days=1)
     assert provenance.committed_at(str(tmp_path / "nowhere")) is None
+
+
+def test_without_a_checkout_the_commit_is_what_was_registered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVERGREEN_COMMIT", raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
+    assert provenance.commit() == provenance.UNKNOWN
+    monkeypatch.setenv("EVERGREEN_COMMIT", "1a2b")
+    assert provenance.commit() == "1a2b"

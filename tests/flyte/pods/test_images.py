@@ -13,6 +13,7 @@ from flytekit import ImageSpec
 from flytekit.image_spec.default_builder import DefaultImageBuilder, create_docker_context
 
 import images
+from images import lock
 from tests.flyte.entities import ROOT, TASKS
 from tests.flyte.pods.environments import KINDS, Environments
 
@@ -81,18 +82,22 @@ def test_it_runs_as_an_unprivileged_user(kind: str) -> None:
 @every_built
 def test_it_installs_its_lock_and_nothing_else(kind: str) -> None:
     text, requirements = dockerfile(kind)
-    assert requirements.splitlines() == (ROOT / "images" / f"{kind}.lock").read_text().splitlines()
-    assert all(re.fullmatch(r"[\w.-]+==[\w.+]+( .*)?", line) for line in requirements.splitlines())
+    assert lock.read(requirements) == lock.read((ROOT / "images" / f"{kind}.lock").read_text())
+    assert all(sums for sums in lock.read(requirements).values()), "pip is held to the sum of each file"
     (installed,) = re.findall(r"uv pip install (.*)", text)
     assert installed.endswith("--requirement requirements_uv.txt")
     assert re.findall(r"apt-get install -y --no-install-recommends\s+(.*)", text) == ([] if kind == "data" else ["libgomp1"])
     assert "python=3.11" in text
 
 
-def test_torch_without_cuda_is_for_the_cpu_image_alone() -> None:
-    assert "--extra-index-url https://download.pytorch.org/whl/cpu" in dockerfile("cpu")[0]
-    assert "UV_INDEX_STRATEGY=unsafe-best-match" in dockerfile("cpu")[0]
-    assert not any("extra-index" in dockerfile(kind)[0] for kind in BUILT if kind != "cpu")
+def test_a_cluster_may_have_a_registry_and_package_indexes_of_its_own(tmp_path: Path) -> None:
+    assert images.at(images.CPU, "") is images.CPU
+    ours = images.at(images.CPU, "registry.ours.internal", ["https://packages.ours.internal/simple"])
+    assert ours.image_name().startswith("registry.ours.internal/evergreen-cpu:")
+    create_docker_context(ours, tmp_path)
+    text = (tmp_path / "Dockerfile").read_text()
+    assert "--extra-index-url https://packages.ours.internal/simple" in text
+    assert "UV_INDEX_STRATEGY=unsafe-best-match" in text
 
 
 # --- environments -----------------------------------------------------------------------------------------------------

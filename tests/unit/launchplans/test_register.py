@@ -11,6 +11,7 @@ import pytest
 
 from launchplans import domains, register
 from launchplans.domains import Domain
+from tasks import provenance
 from tasks.cluster import Pods
 from tasks.errors import ConfigError
 
@@ -67,6 +68,7 @@ def test_what_pyflyte_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         "EVERGREEN_ARTIFACTS=s3://ours/mlflow",
         "MLFLOW_TRACKING_URI=http://mlflow",
         "A=b",
+        f"EVERGREEN_COMMIT={provenance.commit()}",
     }
     assert "--activate-launchplans" not in asked, "a person activates"
 
