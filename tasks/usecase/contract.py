@@ -54,7 +54,7 @@ class Flights(pa.DataFrameModel):
     air_time: int = column("Time in the air, wheels off to wheels on", role="other", unit="minutes", nullable=True, ge=10, le=900)
     distance: int = column("Distance of the route", role="feature", unit="miles", ge=15, le=6000)
     hour: int = column("Scheduled hour of departure, local", role="feature", unit="hour", ge=0, le=23)
-    minute: int = column("Scheduled minute of departure", role="other", unit="minute", ge=0, le=59)
+    minute: int = column("Scheduled minute of departure", role="feature", unit="minute", ge=0, le=59)
     time_hour: Instant = column("Scheduled hour of departure", role="time", unit="UTC")
 
     class Config:

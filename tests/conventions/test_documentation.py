@@ -187,7 +187,7 @@ def make_commands() -> list[tuple[str, str, set[str]]]:
 
 def test_every_make_command_that_a_page_names_is_one() -> None:
     targets, makefile = sources.make_targets(), (ROOT / "Makefile").read_text()
-    known = set(re.findall(r"\$\((?:if |or )?\$?\(?([A-Z_]+)", makefile))
+    known = set(re.findall(r"\$\((?:if |or |value )?\$?\(?(?:value )?([A-Z_]+)", makefile))
     commands = make_commands()
     assert len(commands) > 50
     assert [(file, f"make {target}") for file, target, _ in commands if target not in targets] == []
