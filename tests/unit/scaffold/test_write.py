@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,25 @@ def test_it_has_the_files_of_the_use_case_that_ships() -> None:
     """But what is of the flights alone."""
     own = {"instants.py", "local_times.py", "routes.py"}
     assert {path.name for path in (ROOT / "tasks" / "usecase").iterdir() if path.is_file()} - own <= set(write.FILES)
+
+
+def settings(policy: str) -> set[str]:
+    """Return the public names that a policy sets."""
+    named = {
+        part.id
+        for node in ast.parse(policy).body
+        for part in ast.walk(node)
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    }
+    return {name for name in named if name.isupper() and not name.startswith("_")}
+
+
+def test_every_policy_has_the_settings_of_the_one_that_ships(tmp_path: Path) -> None:
+    """A stage that asks for one more must find it in every use case."""
+    ships = settings((ROOT / "tasks" / "usecase" / "policy.py").read_text())
+    second = settings((ROOT / "tests" / "usecases" / "loans" / "usecase" / "policy.py").read_text())
+    assert second == ships
+    assert settings(written(orders(), tmp_path / "out")["policy.py"]) == ships
 
 
 def test_what_is_to_be_looked_at_is_marked(tmp_path: Path) -> None:

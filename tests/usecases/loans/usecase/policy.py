@@ -12,12 +12,14 @@ from tasks.artifacts.compression import CompressionConfig, CompressionRules, Ran
 from tasks.artifacts.data_value import DataValueRules
 from tasks.artifacts.fairness import FairnessLimits, FairnessRules
 from tasks.artifacts.monitoring import DriftRules, LabellingRules, MonitoringRules, QualityRules, ServedRules, TriggerRules
+from tasks.artifacts.readiness import ReadinessRules
 from tasks.artifacts.search import Range, SearchConfig
 from tasks.artifacts.serving import GuardRules, ServiceRules
 from tasks.artifacts.settings import (
     BaselineConfig,
     BatchRules,
     Costs,
+    LoadRules,
     NetworkConfig,
     Outcome,
     Processes,
@@ -58,6 +60,13 @@ TRAINING = TrainingConfig(
     training_days=56,
 )
 """Defaults of training; see `tasks/artifacts/settings.py` for every setting, its meaning and its range."""
+
+LOAD = LoadRules(
+    ingest_days=366,  # ten applications a day: years of them are one commit
+    feature_days=366,  # a block reads the days that features look back on, too: the longer, the less of that
+    at_once=4,  # more pods than a few years give blocks
+)
+"""How `make load` cuts history into what several pods bring side by side; nights stay in one pod. See docs/operations/sizing.md."""
 
 PROCESSES = Processes(nodes=1, per_node=1)
 """Who trains the network: a second on one core."""
@@ -300,6 +309,21 @@ SERVICE = ServiceRules(
     ),
 )
 """How predictions are served, and when a new model goes back by itself."""
+
+READINESS = ReadinessRules(
+    # In days of the machine's clock, whatever the data's: what is asked is whether checks are made today.
+    tests_days=7.0,  # they run with every change
+    retrain_days=14.0,  # one is due every week: one may fail
+    night_days=3.0,  # one a night: a long weekend of failures is seen
+    documented_days=180.0,  # what was found by hand before half a year was of other data and other code
+    repeats=2,  # once shows that it can be done, twice that it is done again
+    no_value_share=0.5,  # of few rows no more can be told apart from chance
+    feature_seconds=60.0,  # a night waits a minute, no longer
+    paired_nights=7,  # of fewer nights any correlation is chance
+    slowdown=3.0,  # a busy machine takes twice as long
+    fewest_seconds=1.0,  # shorter ones are imports and waiting
+)
+"""How old evidence for the ML Test Score may be, and what a point needs."""
 
 PRICES = Prices(
     # An assumption, about what large clouds list on demand in 2026: put your own provider's here.
