@@ -55,7 +55,7 @@ class Domain:
     tracking: str = ""
     prices: Prices | None = None
     pods: Pods = field(default_factory=Pods)
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         open_ones = [name for name, value in self.environment.items() if _SECRET.search(name) or _USER_IN_URL.search(value)]

@@ -67,7 +67,7 @@ class Pods:
     indexes: tuple[str, ...] = ()
     accelerator: str = ""
     secrets: tuple[SecretVariable, ...] = ()
-    templates: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.accelerator and self.accelerator not in ACCELERATORS:

@@ -47,7 +47,7 @@ _LIMIT = 1_200
 _TOGETHER = 2
 _ROWS_IN_MEMORY = 65_536
 _SCORED_DAYS = 28
-DEFINITION = store.Definition(features.build, source.known_by, features.LOOKBACK, "flights", "1")
+DEFINITION = store.Definition(features.build, source.known_by, features.LOOKBACK, "1")
 NUMERIC, CATEGORICAL = columns(features.Features, "numeric"), columns(features.Features, "categorical")
 
 Found = dict[str, float]

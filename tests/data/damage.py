@@ -288,7 +288,7 @@ UNITS = [
     Damage("air time in hours", "flights", _values(air_time=(_number("air_time") / 60).round(2)), "stop", "volume of flights"),
     Damage("minutes of the day for HHMM", "flights", _values(sched_arr_time=_minutes("sched_arr_time")), "stop", "volume of flights"),
     Damage("local hour called UTC", "flights", _values(time_hour=_shifted(-4)), "refused", "time_hour must be the instant"),
-    Damage("instant with an offset", "flights", _values(time_hour=pl.col("time_hour").str.replace("Z", "+00:00")), "refused", "time_hour"),
+    Damage("instant with an offset", "flights", _values(time_hour=pl.col("time_hour").str.replace("Z", "+00:00")), "harmless"),
     Damage("weather: temperature in Celsius", "weather", _values(temp=_CELSIUS["temp"]), "refused", "dewp must not be above temp"),
     Damage("weather: temperature and dew point in Celsius", "weather", _values(**_CELSIUS), "unseen", note=_A_FRONT),
     Damage("weather: wind in knots", "weather", _values(wind_speed=_number("wind_speed") / 1.151), "unseen", note=_A_FRONT),

@@ -33,7 +33,7 @@ pytestmark = [
 ]
 
 AS_OF, EARLY = datetime(2013, 2, 24, 12, tzinfo=UTC), datetime(2013, 1, 9, 12, tzinfo=UTC)
-DEFINITION = store.Definition(features.build, source.known_by, features.LOOKBACK, "flights", "1")
+DEFINITION = store.Definition(features.build, source.known_by, features.LOOKBACK, "1")
 ROWS = ("flights", "weather", "planes", "airports", "quarantine", "features")
 PROFILES = ("profile_flights", "profile_weather")
 WORKERS = 3

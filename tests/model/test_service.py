@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from images import lock
 from tasks import caching
 from tasks.errors import PackagingError
 from tasks.model.trained import NetworkModel
@@ -42,7 +43,7 @@ def test_it_answers_as_trained_refuses_what_is_bad_and_keeps_its_limits(made: tu
     found = probe.probe(bento, "evergreen:v1", python, GOLDEN, model.predict(GOLDEN), 1e-5, RULES, NAMES)
     assert [bad for bad in found.refusals if not bad.is_refused] == []
     assert [r.reason for r in found.requirements if not r.holds] == []
-    assert found.packages == len(LOCK.read_text().splitlines())
+    assert found.packages == len(lock.read(LOCK.read_text()))
     assert found.golden_rows == 300
 
 

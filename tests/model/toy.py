@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from tasks.artifacts.serving import RequestField
+from tasks.artifacts.serving import ClientRow, RequestField
+from tasks.artifacts.vocabulary import Vocabulary
 from tasks.model import preprocessing
 from tasks.model.preprocessing import Preprocessing
 from tasks.packaging.package import Papers
@@ -17,7 +18,9 @@ PAPERS = Papers(
         *(RequestField(name=name, kind="number", meaning="A number", is_required=False, is_nullable=True) for name in NUMERIC),
         *(RequestField(name=name, kind="string", meaning="A kind") for name in CATEGORICAL),
     ],
-    request=[RequestField(name="kind", kind="string", meaning="A kind")],
+    request=ClientRow(
+        names=Vocabulary(row="event", rows="events"), key="id", fields=[RequestField(name="kind", kind="string", meaning="A kind")]
+    ),
     model_card="# Model card: toy\n",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_tasks_run_on_these_images() -> None:
 @every_built
 def test_the_builder_knows_every_field_of_it(kind: str) -> None:
     """It warns of others and leaves them out; what it refuses, `create_docker_context` raises."""
-    given = {name for name, value in vars(BUILT[kind]).items() if value is not None and not name.startswith("_")}
+    given = {field.name for field in fields(ImageSpec) if getattr(BUILT[kind], field.name) is not None}
     assert given - DefaultImageBuilder._SUPPORTED_IMAGE_SPEC_PARAMETERS - {"pip_extra_args"} == set()
     dockerfile(kind)
 
