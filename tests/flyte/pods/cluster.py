@@ -20,12 +20,6 @@ from tests.flyte.pods.pod import Pods
 from tests.flyte.pods.walker import Walker
 from tests.storage import Bucket, s3_server
 
-_EXPERIMENT = """
-import sys
-from mlflow import MlflowClient
-uri, name, place = sys.argv[1:]
-MlflowClient(tracking_uri=uri, registry_uri=uri).create_experiment(name, artifact_location=place)
-"""
 _CHAMPION = """
 import sys
 from mlflow import MlflowClient
@@ -95,10 +89,9 @@ def cluster(package: Package, environments: Environments, folder: Path, is_warm:
             **store,
             "EVERGREEN_LAKE": f"{lake.uri}/lake",
             "EVERGREEN_SERVING": str(folder / "serving"),
+            "EVERGREEN_ARTIFACTS": artifacts.uri,
             "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         }
         folder.mkdir(parents=True, exist_ok=True)
         with Pods(package, folder / "pods", environments, flyte, settings, is_warm) as pods:
-            made = Cluster(pods, lake)
-            made.mlflow(_EXPERIMENT, policy.MODEL_NAME, artifacts.uri)
-            yield made
+            yield Cluster(pods, lake)

@@ -20,7 +20,7 @@ def add(cluster: Cluster, verdict: Verdict) -> tuple[int, str]:
     with pytest.MonkeyPatch.context() as patch:  # MLflow and Delta find the object store by the environment
         for name, value in settings.items():
             patch.setenv(name, value)
-        registry = Registry(settings["MLFLOW_TRACKING_URI"], policy.MODEL_NAME)
+        registry = Registry(settings["MLFLOW_TRACKING_URI"], policy.MODEL_NAME, settings["EVERGREEN_ARTIFACTS"])
         given = judged(registry, cluster.pods.folder / "made", verdict.value, verdict)
         registered = registry.register(given)
         number = registered.version
